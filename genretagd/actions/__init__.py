@@ -1,0 +1,1 @@
+"""Action plugins: what happens after a track is tagged."""

@@ -1,0 +1,1 @@
+"""The background service: start, scan, loop, and stop in reverse order."""

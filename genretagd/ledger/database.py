@@ -1,0 +1,135 @@
+"""The ledger's SQLite database: opened once, durable at every commit, clear when it is not well."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from genretagd.errors import LedgerError
+from genretagd.ledger.schema import MIGRATIONS
+
+BUSY_SECONDS: Final = 10.0
+
+
+class Database:
+    """One connection to the ledger, shared by the threads of a process.
+
+    Write-ahead logging lets other processes (``genretagd status``, ``history``) read meanwhile;
+    ``synchronous = FULL`` makes a commit survive a power cut, which the journal relies on.
+
+    Parameters
+    ----------
+    path : Path
+        The database file; its directory is made where it is missing.
+    read_only : bool
+        Open without ever writing; the file must exist.
+
+    Raises
+    ------
+    LedgerError
+        The file cannot be opened, is damaged, is locked by another program, or was written by a
+        newer genretagd.
+    """
+
+    def __init__(self, path: Path, *, read_only: bool = False) -> None:
+        self.path = path
+        self._lock = threading.RLock()
+        with self._explained():
+            if read_only:
+                uri = f"{path.absolute().as_uri()}?mode=ro"
+                self._connection = sqlite3.connect(
+                    uri, uri=True, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
+                )
+            else:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                self._connection = sqlite3.connect(
+                    path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
+                )
+        try:
+            with self._explained():
+                self._connection.row_factory = sqlite3.Row
+                self._prepare(read_only=read_only)
+        except BaseException:
+            self._connection.close()
+            raise
+
+    def _prepare(self, *, read_only: bool) -> None:
+        version = int(self._connection.execute("PRAGMA user_version").fetchone()[0])
+        if version > len(MIGRATIONS):
+            raise LedgerError(
+                f"{self.path}: ledger of a newer genretagd (schema {version}, this one knows "
+                f"{len(MIGRATIONS)}), update genretagd or name another ledger"
+            )
+        if read_only:
+            if version < len(MIGRATIONS):
+                raise LedgerError(f"{self.path}: not a genretagd ledger of this schema")
+            return
+        self._connection.execute("PRAGMA journal_mode = WAL")
+        self._connection.execute("PRAGMA synchronous = FULL")
+        self._connection.execute("PRAGMA foreign_keys = ON")
+        for number, statements in enumerate(MIGRATIONS[version:], start=version + 1):
+            with self.transaction():
+                current = int(self._connection.execute("PRAGMA user_version").fetchone()[0])
+                if current >= number:  # another process migrated while this one waited
+                    continue
+                for statement in statements:
+                    self._connection.execute(statement)
+                self._connection.execute(f"PRAGMA user_version = {number}")
+
+    @contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """Hold a write transaction: committed at the end, rolled back on an exception.
+
+        Transactions of one thread nest: the outermost commits.
+
+        Raises
+        ------
+        LedgerError
+            SQLite reports a problem (full disk, damage, lock held too long).
+        """
+        with self._lock, self._explained():
+            if self._connection.in_transaction:
+                yield self._connection
+                return
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._connection
+            except BaseException:
+                if self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
+                raise
+            self._connection.execute("COMMIT")
+
+    def rows(self, query: str, parameters: tuple[object, ...] = ()) -> list[sqlite3.Row]:
+        """Return all rows of a reading query."""
+        with self._lock, self._explained():
+            return list(self._connection.execute(query, parameters))
+
+    def close(self) -> None:
+        """Close the connection; safe to call twice."""
+        with self._lock:
+            self._connection.close()
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except (sqlite3.Error, OSError) as exc:
+            raise LedgerError(f"{self.path}: {_explanation(exc)}") from exc
+
+
+def _explanation(exc: Exception) -> str:
+    text = str(exc)
+    if "malformed" in text or "not a database" in text:
+        return f"the ledger is damaged ({text}), move it away to start a new one"
+    if "locked" in text:
+        return f"another program holds the ledger ({text}), try again when it has finished"
+    if "full" in text:
+        return f"no room to write the ledger ({text}), nothing is tagged until there is"
+    if "unable to open" in text or "readonly" in text:
+        return f"cannot open the ledger ({text}), check that it exists and its permissions"
+    return f"the ledger failed ({text})"

@@ -1,0 +1,85 @@
+"""The ledger's tables, as numbered migrations: entry N brings the schema to version N.
+
+Paths are stored as the bytes of the file system (``os.fsencode``), because a file name need not
+be text. Instants are seconds since the epoch in UTC.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+RUNS = """
+CREATE TABLE runs (
+    id TEXT PRIMARY KEY,
+    command TEXT NOT NULL,
+    started_at REAL NOT NULL,
+    model TEXT
+) STRICT
+"""
+
+CHANGES = """
+CREATE TABLE changes (
+    id INTEGER PRIMARY KEY,
+    run_id TEXT NOT NULL REFERENCES runs (id),
+    path BLOB NOT NULL,
+    state TEXT NOT NULL CHECK (state IN ('intended', 'done', 'failed')),
+    at REAL NOT NULL,
+    genres_before TEXT NOT NULL,
+    genres_after TEXT NOT NULL,
+    fields_before TEXT NOT NULL,
+    fields_after TEXT,
+    version_before TEXT NOT NULL,
+    version_after TEXT,
+    model TEXT NOT NULL,
+    confidence REAL NOT NULL,
+    undoes INTEGER REFERENCES changes (id),
+    reason TEXT
+) STRICT
+"""
+
+VERSIONS = """
+CREATE TABLE versions (
+    path BLOB PRIMARY KEY,
+    device INTEGER NOT NULL,
+    inode INTEGER NOT NULL,
+    size INTEGER NOT NULL,
+    mtime_ns INTEGER NOT NULL,
+    bundle TEXT NOT NULL,
+    policy TEXT NOT NULL,
+    status TEXT NOT NULL,
+    code TEXT,
+    reason TEXT,
+    attempts INTEGER NOT NULL DEFAULT 0,
+    at REAL NOT NULL
+) STRICT, WITHOUT ROWID
+"""
+
+OUTBOX = """
+CREATE TABLE outbox (
+    id INTEGER PRIMARY KEY,
+    key TEXT NOT NULL,
+    action TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    path BLOB NOT NULL,
+    event TEXT NOT NULL,
+    state TEXT NOT NULL CHECK (state IN ('waiting', 'dead')),
+    attempts INTEGER NOT NULL DEFAULT 0,
+    due_at REAL NOT NULL,
+    last_error TEXT,
+    UNIQUE (action, key)
+) STRICT
+"""
+
+MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
+    (
+        RUNS,
+        CHANGES,
+        "CREATE INDEX changes_by_path ON changes (path, id)",
+        "CREATE INDEX changes_by_run ON changes (run_id, id)",
+        "CREATE INDEX changes_open ON changes (state) WHERE state = 'intended'",
+        VERSIONS,
+        "CREATE INDEX versions_by_inode ON versions (device, inode)",
+        OUTBOX,
+        "CREATE INDEX outbox_by_action ON outbox (action, state, id)",
+    ),
+)

@@ -1,0 +1,1 @@
+"""Notice new and changed files; the only importer of watchdog."""
