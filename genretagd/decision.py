@@ -96,9 +96,7 @@ def decide(prediction: Prediction, policy: DecisionPolicy) -> Decision:
     return Genres(names, confidence)
 
 
-def _names(
-    ranked: Sequence[tuple[str, float]], policy: DecisionPolicy, threshold: float
-) -> tuple[str, ...]:
+def _names(ranked: Sequence[tuple[str, float]], policy: DecisionPolicy, threshold: float) -> tuple[str, ...]:
     best = ranked[0][1]
     names: list[str] = []
     for label, probability in ranked:

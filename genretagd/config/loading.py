@@ -1,0 +1,237 @@
+"""Find, read and check the configuration: command line beats environment beats file."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+from typing import Any, cast
+
+from genretagd.config.convert import (
+    NotConvertible,
+    annotations,
+    convert,
+    did_you_mean,
+    parse_text,
+    read_options,
+)
+from genretagd.config.locate import key_lines, line_of
+from genretagd.config.schema import FOLDER_SECTIONS, SECTIONS, ActionConfig, Config, RootConfig
+from genretagd.errors import ConfigError
+
+CONFIG_VARIABLE = "GENRETAGD_CONFIG"
+PREFIX = "GENRETAGD_"
+
+
+def find_config(explicit: Path | None, environment: Mapping[str, str]) -> Path | None:
+    """Return the configuration file to read: ``--config``, ``GENRETAGD_CONFIG``, the user's own.
+
+    Raises
+    ------
+    ConfigError
+        A file that was named is not there.
+    """
+    for origin, named in (("--config", explicit), (CONFIG_VARIABLE, environment.get(CONFIG_VARIABLE))):
+        if named:
+            path = Path(named).expanduser()
+            if not path.is_file():
+                raise ConfigError([f"{path}: no such configuration file, check {origin}"])
+            return path
+    import platformdirs  # noqa: PLC0415 - only where no file was named
+
+    path = Path(platformdirs.user_config_dir("genretagd")) / "config.toml"
+    return path if path.is_file() else None
+
+
+def load_config(
+    explicit: Path | None = None,
+    *,
+    environment: Mapping[str, str] | None = None,
+    overrides: Mapping[str, Any] | None = None,
+) -> Config:
+    """Return the configuration in force.
+
+    Parameters
+    ----------
+    explicit : Path, optional
+        The file named on the command line.
+    environment : mapping, optional
+        The environment; `os.environ` by default.
+    overrides : mapping, optional
+        Options set on the command line, by option name; None values are not set.
+
+    Raises
+    ------
+    ConfigError
+        With every problem of the file, the environment and the command line.
+    """
+    environment = os.environ if environment is None else environment
+    path = find_config(explicit, environment)
+    problems: list[str] = []
+    config = _read(path, problems) if path else Config()
+    config = _apply(config, _from_environment(environment, problems), "", problems)
+    flags = {key: value for key, value in (overrides or {}).items() if value is not None}
+    config = _apply(config, flags, "--", problems)
+    if problems:
+        raise ConfigError(problems)
+    return config
+
+
+def load_folder_config(path: Path, base: Config) -> Config:
+    """Return `base` as a folder's own ``.genretagd.toml`` overrides it.
+
+    Raises
+    ------
+    ConfigError
+        With every problem of the file; only [decision], [tags] and [genres] may stand in it.
+    """
+    problems: list[str] = []
+    config = _read(path, problems, base=base, sections=FOLDER_SECTIONS)
+    if problems:
+        raise ConfigError(problems)
+    return dataclasses.replace(config, source=base.source)
+
+
+def _read(
+    path: Path,
+    problems: list[str],
+    *,
+    base: Config | None = None,
+    sections: Collection[str] = tuple(SECTIONS),
+) -> Config:
+    import tomli  # noqa: PLC0415 - only where there is a file
+
+    config = base or Config(source=path)
+    try:
+        text = path.read_text(encoding="utf-8")
+        document = tomli.loads(text)
+    except tomli.TOMLDecodeError as exc:
+        problems.append(f"{path}: not valid TOML: {exc}")
+        return config
+    except (OSError, UnicodeDecodeError) as exc:
+        problems.append(f"{path}: cannot be read: {exc}")
+        return config
+    reader = _DocumentReader(path, text, problems, config, sections, with_tables=base is None)
+    values = {
+        name: value for name, table in document.items() if (value := reader.read(name, table)) is not None
+    }
+    return dataclasses.replace(config, **values)
+
+
+class _DocumentReader:
+    """Reads one section of a TOML document at a time, and tells where its problems are."""
+
+    def __init__(
+        self,
+        path: Path,
+        text: str,
+        problems: list[str],
+        config: Config,
+        sections: Collection[str],
+        *,
+        with_tables: bool,
+    ) -> None:
+        self._path = path
+        self._lines = key_lines(text)
+        self._problems = problems
+        self._config = config
+        self._sections = sections
+        self._tables = {"roots": self._roots, "actions": self._actions} if with_tables else {}
+
+    def read(self, name: str, table: Any) -> Any:
+        """Return the value of the `Config` field of that name, or None where there is none."""
+        if name in self._tables:
+            if isinstance(table, list) and all(isinstance(item, Mapping) for item in table):
+                return self._tables[name](table)
+            return self._problem(name, what=f"must be an array of tables, written [[{name}]]")
+        if name == "genres":
+            try:
+                return {**self._config.genres, **convert(table, Mapping[str, str])}
+            except NotConvertible as exc:
+                return self._problem(name, what=str(exc))
+        if name in self._sections:
+            if isinstance(table, Mapping):
+                return self._section(name, table)
+            return self._problem(name, what=f"must be a table, written [{name}]")
+        known = [*self._sections, "genres", *self._tables]
+        return self._problem(name, what=f"unknown section{did_you_mean(name, known)}{_owner(name)}")
+
+    def _problem(self, *keys: str, what: str) -> None:
+        self._problems.append(f"{self._at(*keys)}: {'.'.join(keys)}: {what}")
+
+    def _at(self, *keys: str) -> str:
+        line = line_of(self._lines, keys)
+        return f"{self._path}:{line}" if line else str(self._path)
+
+    def _options(self, table: Mapping[str, Any], kind: type, *keys: str) -> dict[str, Any]:
+        return read_options(table, kind, lambda key, what: self._problem(*keys, key, what=what))
+
+    def _section(self, name: str, table: Mapping[str, Any]) -> Any:
+        found = self._options(table, SECTIONS[name], name)
+        return dataclasses.replace(getattr(self._config, name), **found)
+
+    def _roots(self, tables: Sequence[Mapping[str, Any]]) -> tuple[RootConfig, ...]:
+        roots = []
+        for index, table in enumerate(tables):
+            found = self._options(table, RootConfig, "roots", str(index))
+            if "path" in found:
+                roots.append(RootConfig(**found))
+            elif "path" not in table:
+                what = 'path is missing, write path = "/where/the/music/is"'
+                self._problem("roots", str(index), what=what)
+        return tuple(roots)
+
+    def _actions(self, tables: Sequence[Mapping[str, Any]]) -> tuple[ActionConfig, ...]:
+        actions = []
+        for index, table in enumerate(tables):
+            options = dict(table)
+            use = options.pop("use", None)
+            if isinstance(use, str) and use:
+                actions.append(ActionConfig(use, options, self._at("actions", str(index))))
+            else:
+                self._problem("actions", str(index), what='use is missing, write use = "name of the plugin"')
+        return tuple(actions)
+
+
+def _owner(option_name: str) -> str:
+    section = option_section(option_name)
+    return f", this option belongs into [{section}]" if section else ""
+
+
+def option_section(name: str) -> str | None:
+    """Return the section that an option belongs to, or None for an unknown option."""
+    return next((section for section, kind in SECTIONS.items() if name in annotations(kind)), None)
+
+
+def _from_environment(environment: Mapping[str, str], problems: list[str]) -> dict[str, Any]:
+    values: dict[str, Any] = {}
+    for section in SECTIONS.values():
+        for name, annotation in annotations(section).items():
+            variable = PREFIX + name.upper()
+            if variable not in environment:
+                continue
+            try:
+                values[name] = parse_text(environment[variable], annotation)
+            except NotConvertible as exc:
+                problems.append(f"{variable}: {exc}")
+    return values
+
+
+def _apply(config: Config, values: Mapping[str, Any], prefix: str, problems: list[str]) -> Config:
+    tables: dict[str, dict[str, Any]] = {}
+    for name, value in values.items():
+        section = option_section(name)
+        if section is None:
+            raise KeyError(name)
+        tables.setdefault(section, {})[name] = value
+    for section, table in tables.items():
+
+        def problem(key: str, what: str) -> None:
+            shown = prefix + key.replace("_", "-") if prefix else PREFIX + key.upper()
+            problems.append(f"{shown}: {what}")
+
+        found = read_options(table, SECTIONS[section], problem)
+        changed = dataclasses.replace(cast("Any", getattr(config, section)), **found)
+        config = dataclasses.replace(config, **{section: changed})
+    return config
