@@ -250,6 +250,9 @@ class Journal(Protocol):
     ) -> int:
         """Record durably that a file is about to be changed and return the entry's number."""
 
+    def wrote(self, path: Path, tag: GenreTag, /) -> bool:
+        """Return whether the genre fields of a file are still what we wrote there."""
+
     def done(self, entry: int, change: TagChange, /) -> None:
         """Record that the change happened."""
 

@@ -125,7 +125,7 @@ def parse_text(text: str, annotation: Any) -> Any:
     return convert(text, annotation)
 
 
-def annotations(kind: type) -> dict[str, Any]:
+def option_types(kind: type) -> dict[str, Any]:
     """Return the evaluated annotation of every field of a dataclass, by name."""
     hints = typing.get_type_hints(kind)
     return {f.name: hints[f.name] for f in dataclasses.fields(kind) if f.init}
@@ -143,7 +143,7 @@ def read_options(table: Mapping[str, Any], kind: type, problem: Callable[[str, s
     problem : callable
         Told the key and what is wrong with it, for each problem; the option is left out then.
     """
-    known = annotations(kind)
+    known = option_types(kind)
     checks = {f.name: f.metadata.get("check") for f in dataclasses.fields(kind)}
     found: dict[str, Any] = {}
     for key, value in table.items():

@@ -10,9 +10,9 @@ from typing import Any, cast
 
 from genretagd.config.convert import (
     NotConvertible,
-    annotations,
     convert,
     did_you_mean,
+    option_types,
     parse_text,
     read_options,
 )
@@ -201,13 +201,13 @@ def _owner(option_name: str) -> str:
 
 def option_section(name: str) -> str | None:
     """Return the section that an option belongs to, or None for an unknown option."""
-    return next((section for section, kind in SECTIONS.items() if name in annotations(kind)), None)
+    return next((section for section, kind in SECTIONS.items() if name in option_types(kind)), None)
 
 
 def _from_environment(environment: Mapping[str, str], problems: list[str]) -> dict[str, Any]:
     values: dict[str, Any] = {}
     for section in SECTIONS.values():
-        for name, annotation in annotations(section).items():
+        for name, annotation in option_types(section).items():
             variable = PREFIX + name.upper()
             if variable not in environment:
                 continue

@@ -1,0 +1,110 @@
+"""The worker process: reads requests from standard input until it ends, replies on standard output.
+
+Started as ``python -m genretagd.workers.child SETTINGS`` with the settings as JSON.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from genretagd.domain import FileVersion, Provenance, WriteOptions
+from genretagd.errors import GenretagdError, TrackError, WorkerError
+from genretagd.serial import from_json
+from genretagd.workers.service import OPERATIONS, Service, WorkerSettings
+from genretagd.workers.wire import decode, encode, error_message
+
+ARGUMENTS: dict[str, Any] = {
+    "expected": FileVersion,
+    "options": WriteOptions,
+    "provenance": Provenance | None,
+    "genres": tuple[str, ...],
+    "fields": dict[str, tuple[str, ...]],
+}
+
+
+def main() -> None:
+    """Serve requests until standard input ends."""
+    settings = from_json(WorkerSettings, json.loads(sys.argv[1]))
+    _limit(settings)
+    requests, replies = _take_standard_streams()
+    service = Service(settings)
+    for line in requests:
+        reply = _answer(service, line)
+        replies.write(encode(reply))
+        replies.flush()
+
+
+def _limit(settings: WorkerSettings) -> None:
+    # The parent decides when to stop: Ctrl-C at the terminal must not tear a write in hand.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if settings.nice:
+        with contextlib.suppress(OSError, AttributeError):
+            os.nice(settings.nice)
+    with contextlib.suppress(ImportError, OSError, ValueError):
+        import resource  # noqa: PLC0415 - POSIX only
+
+        resource.setrlimit(resource.RLIMIT_AS, (settings.max_bytes, settings.max_bytes))
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+def _take_standard_streams() -> tuple[BinaryIO, BinaryIO]:
+    """Return the protocol's two ends, out of reach of libraries that print."""
+    requests = os.fdopen(os.dup(0), "rb")
+    replies = os.fdopen(os.dup(1), "wb")
+    with open(os.devnull, "rb") as null:  # noqa: PTH123 - a descriptor is needed
+        os.dup2(null.fileno(), 0)
+    os.dup2(2, 1)
+    return requests, replies
+
+
+def _answer(service: Service, line: bytes) -> dict[str, Any]:
+    path = Path()
+    try:
+        request = decode(line)
+        path = Path(request["path"])
+        with _alarm(request["limit"]):
+            return {"ok": _perform(service, request["op"], path, request.get("arguments", {}))}
+    except GenretagdError as exc:
+        return error_message(exc)
+    except MemoryError:
+        return error_message(TrackError(path, "needs more memory than a worker may take", code="memory"))
+    except Exception as exc:  # noqa: BLE001 - one file's surprise must not end the worker; it is reported
+        problem = f"unexpected {type(exc).__name__}: {exc}"
+        return error_message(TrackError(path, problem, code="internal"))
+
+
+def _perform(service: Service, op: str, path: Path, arguments: dict[str, Any]) -> object:
+    if op not in OPERATIONS:
+        raise WorkerError(f"worker: no operation {op!r}")
+    if op == "warm":
+        return OPERATIONS[op](service)
+    given = {name: from_json(ARGUMENTS[name], value) for name, value in arguments.items()}
+    first = [given.pop(name) for name in ("genres", "fields") if name in given]
+    return OPERATIONS[op](service, path, *first, **given)
+
+
+@contextlib.contextmanager
+def _alarm(seconds: float) -> Iterator[None]:
+    """End this process if it hangs beyond the parent's own limit and the parent is gone.
+
+    The alarm's default action is the kernel's, so it works inside a decoder that never returns.
+    """
+    if not hasattr(signal, "setitimer"):
+        yield
+        return
+    signal.setitimer(signal.ITIMER_REAL, seconds + 5.0)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,253 @@
+"""The parent's side of the worker processes: start, call within a time limit, end, start again."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import queue
+import selectors
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final, Self
+
+from genretagd.domain import (
+    FileVersion,
+    GenreTag,
+    Prediction,
+    Provenance,
+    TagChange,
+    WriteOptions,
+)
+from genretagd.errors import DecodeError, TimeLimitError, WorkerError
+from genretagd.serial import to_json
+from genretagd.workers.service import WorkerSettings
+from genretagd.workers.wire import decode, encode, result_of
+
+CALLS_PER_LIFE: Final = 20_000
+"""A worker is replaced after so many calls, so that no library's leak can grow for months."""
+
+
+class Worker:
+    """One worker process, started at the first call and again after it was lost.
+
+    It is a `Classifier` and a `TagStore`. Not for several threads at once.
+
+    Parameters
+    ----------
+    settings : WorkerSettings
+        What it is started with.
+    track_seconds : float
+        Time limit of each call in seconds; a worker that takes longer is killed.
+    """
+
+    def __init__(self, settings: WorkerSettings, *, track_seconds: float) -> None:
+        self._settings = settings
+        self._limit = track_seconds
+        self._process: subprocess.Popen[bytes] | None = None
+        self._calls = 0
+        self._buffer = bytearray()
+
+    def start(self) -> None:
+        """Start the process now; a running one stays.
+
+        Raises
+        ------
+        WorkerError
+            The process cannot be started.
+        """
+        if self._process is not None and self._process.poll() is None:
+            return
+        self.kill()
+        command = [sys.executable, "-m", "genretagd.workers.child", json.dumps(to_json(self._settings))]
+        try:
+            self._process = subprocess.Popen(  # noqa: S603 - our own module
+                command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=None if os.environ.get("GENRETAGD_WORKER_STDERR") else subprocess.DEVNULL,
+                bufsize=0,
+                start_new_session=True,
+            )
+        except OSError as exc:
+            raise WorkerError(f"worker: cannot be started: {exc}") from exc
+        self._calls = 0
+        self._buffer.clear()
+
+    def warm(self) -> None:
+        """Load the model now instead of at the first prediction."""
+        self._call("warm", Path())
+
+    def predict(self, path: Path, /) -> Prediction:
+        """See `Classifier.predict`."""
+        return self._call("predict", path)  # type: ignore[no-any-return]
+
+    def read_genres(self, path: Path, /) -> GenreTag:
+        """See `TagStore.read_genres`."""
+        return self._call("read_genres", path)  # type: ignore[no-any-return]
+
+    def write_genres(
+        self,
+        path: Path,
+        genres: Sequence[str],
+        /,
+        *,
+        expected: FileVersion,
+        options: WriteOptions,
+        provenance: Provenance | None = None,
+    ) -> TagChange:
+        """See `TagStore.write_genres`."""
+        arguments = {
+            "genres": list(genres),
+            "expected": expected,
+            "options": options,
+            "provenance": provenance,
+        }
+        return self._call("write_genres", path, arguments)  # type: ignore[no-any-return]
+
+    def restore_fields(
+        self,
+        path: Path,
+        fields: Mapping[str, tuple[str, ...]],
+        /,
+        *,
+        expected: FileVersion,
+        options: WriteOptions,
+    ) -> TagChange:
+        """Put raw field values back, as `undo` does."""
+        arguments = {"fields": fields, "expected": expected, "options": options}
+        return self._call("restore_fields", path, arguments)  # type: ignore[no-any-return]
+
+    def kill(self) -> None:
+        """End the process at once; safe by construction, see docs/architecture.md."""
+        if self._process is None:
+            return
+        self._process.kill()
+        self._release()
+
+    def close(self, *, seconds: float = 2.0) -> None:
+        """Let the process finish what it has in hand, then end it; kill it after `seconds`."""
+        if self._process is None:
+            return
+        if self._process.stdin:
+            with contextlib.suppress(OSError):
+                self._process.stdin.close()
+        try:
+            self._process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+        self._release()
+
+    def _release(self) -> None:
+        assert self._process is not None
+        self._process.wait()
+        for stream in (self._process.stdin, self._process.stdout):
+            if stream:
+                with contextlib.suppress(OSError):
+                    stream.close()
+        self._process = None
+
+    def _call(self, op: str, path: Path, arguments: dict[str, Any] | None = None) -> Any:
+        if self._calls >= CALLS_PER_LIFE:
+            self.close()
+        self.start()
+        self._calls += 1
+        request = {"op": op, "path": path, "limit": self._limit, "arguments": arguments or {}}
+        try:
+            reply = decode(self._exchange(encode(request), path))
+        except WorkerError:
+            self.kill()
+            raise
+        return result_of(reply, op, path)
+
+    def _exchange(self, line: bytes, path: Path) -> bytes:
+        process = self._process
+        assert process is not None
+        assert process.stdin is not None
+        assert process.stdout is not None
+        try:
+            process.stdin.write(line)
+        except OSError:
+            self._crashed(path)
+        deadline = time.monotonic() + self._limit
+        with selectors.DefaultSelector() as selector:
+            selector.register(process.stdout, selectors.EVENT_READ)
+            while (end := self._buffer.find(b"\n")) < 0:
+                remaining = deadline - time.monotonic()
+                if remaining <= 0 or not selector.select(remaining):
+                    self.kill()
+                    problem = f"took longer than {self._limit:g} s and was given up"
+                    raise TimeLimitError(path, problem, code="time limit")
+                chunk = os.read(process.stdout.fileno(), 1 << 16)
+                if not chunk:
+                    self._crashed(path)
+                self._buffer += chunk
+        reply = bytes(self._buffer[:end])
+        del self._buffer[: end + 1]
+        return reply
+
+    def _crashed(self, path: Path) -> None:
+        assert self._process is not None
+        try:
+            status = self._process.wait(5.0)
+        except subprocess.TimeoutExpired:
+            status = -signal.SIGKILL
+        self.kill()
+        how = f"ended by {signal.Signals(-status).name}" if status < 0 else f"exited with {status}"
+        if status > 0 and self._calls == 1:
+            raise WorkerError(f"worker: {how} before its first reply, see GENRETAGD_WORKER_STDERR=1")
+        raise DecodeError(path, f"the decoder crashed ({how})", code="crashed")
+
+
+class WorkerPool:
+    """A fixed number of workers, lent to one thread at a time.
+
+    Parameters
+    ----------
+    count : int
+        How many; 0 means half the cores, at least one.
+    settings : WorkerSettings
+        What each is started with.
+    track_seconds : float
+        Time limit of each call in seconds.
+    """
+
+    def __init__(self, count: int, settings: WorkerSettings, *, track_seconds: float) -> None:
+        self.count = count or max(1, (os.cpu_count() or 1) // 2)
+        self._workers = [Worker(settings, track_seconds=track_seconds) for _ in range(self.count)]
+        self._free: queue.LifoQueue[Worker] = queue.LifoQueue()
+        for worker in reversed(self._workers):
+            self._free.put(worker)
+
+    @contextlib.contextmanager
+    def worker(self) -> Iterator[Worker]:
+        """Lend a worker, waiting until one is free."""
+        worker = self._free.get()
+        try:
+            yield worker
+        finally:
+            self._free.put(worker)
+
+    def start_one(self) -> None:
+        """Start the first worker ahead of its first call, while the caller does other things."""
+        self._workers[0].start()
+
+    def kill(self) -> None:
+        """End all processes at once."""
+        for worker in self._workers:
+            worker.kill()
+
+    def close(self) -> None:
+        """Let all processes finish what they have in hand, and end them."""
+        for worker in self._workers:
+            worker.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
