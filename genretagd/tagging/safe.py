@@ -1,0 +1,225 @@
+"""Putting a new version of a track in the place of the old one, all or nothing.
+
+The new version is made as a hidden temporary file in the track's own directory, checked, given
+everything the old one carried, made durable, and only then renamed over it. Whatever fails, and
+whenever the process is killed, the track's name leads to the whole old or the whole new file.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from genretagd.domain import FileVersion, WriteOptions
+from genretagd.errors import FileChangedError, TagError, WriteRefusedError
+from genretagd.tagging import temps
+from genretagd.tagging.attributes import copy_attributes, is_immutable
+
+Build = Callable[[int, int], None]
+"""Writes the new version, given the descriptors of the original and of the temporary file."""
+
+Verify = Callable[[int, int], None]
+"""Compares the two, given the same; raises WriteRefusedError on a difference that should not be."""
+
+_READ_ONLY: Final = {
+    errno.EACCES: ("read-only", "no permission to write here, check the permissions of the directory"),
+    errno.EPERM: ("not permitted", "the system does not permit it, check the file's owner and flags"),
+    errno.EROFS: ("read-only", "the file system is mounted read-only"),
+}
+_NO_ROOM: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """The file behind a path: open, with its directory, and known to be the expected version."""
+
+    path: Path
+    real: Path
+    fd: int
+    directory_fd: int
+    status: os.stat_result
+
+    @property
+    def name(self) -> str:
+        """Return the file's name in its directory."""
+        return self.real.name
+
+
+def replace(
+    path: Path, *, expected: FileVersion, options: WriteOptions, build: Build, verify: Verify
+) -> FileVersion:
+    """Replace a track by a new version of itself and return that version.
+
+    A symbolic link is followed: the file it leads to is replaced in its own directory.
+
+    Parameters
+    ----------
+    path : Path
+        The track.
+    expected : FileVersion
+        What the path must lead to, until the last moment before the replacement.
+    options : WriteOptions
+        What to do about time stamps and hard links.
+    build : callable
+        Writes the new content.
+    verify : callable
+        Compares the new content with the old.
+
+    Raises
+    ------
+    FileChangedError
+        The path no longer leads to the expected version.
+    WriteRefusedError
+        A safety rule or the verification forbids it.
+    TagError
+        The system failed; the file is as it was.
+    """
+    with explained(path), opened(path, expected=expected) as target:
+        check_permitted(target, options=options)
+        temporary = temps.create(target.directory_fd, target.name)
+        renamed = False
+        try:
+            check_room(target, os.fstat(target.fd).st_size)
+            build(target.fd, temporary.fd)
+            os.fsync(temporary.fd)
+            verify(target.fd, temporary.fd)
+            copy_attributes(target.fd, temporary.fd, mtime=options.mtime)
+            os.fsync(temporary.fd)
+            check_unchanged(target, expected)
+            os.replace(
+                temporary.name, target.name, src_dir_fd=target.directory_fd, dst_dir_fd=target.directory_fd
+            )
+            renamed = True
+            version = FileVersion.of(os.fstat(temporary.fd))
+        finally:
+            if renamed:
+                os.close(temporary.fd)
+            else:
+                temps.remove(target.directory_fd, temporary)
+        sync_directory(target.directory_fd)
+        return version
+
+
+@contextmanager
+def explained(path: Path) -> Iterator[None]:
+    """Turn what the system says into our errors, each with what to do about it."""
+    try:
+        yield
+    except OSError as exc:
+        known = _READ_ONLY.get(exc.errno or 0)
+        if known:
+            raise WriteRefusedError(path, f"{known[1]} ({exc.strerror})", code=known[0]) from exc
+        if exc.errno in _NO_ROOM:
+            raise TagError(
+                path, "no room for a copy beside it, free some space", code="no space", transient=True
+            ) from exc
+        if exc.errno in {errno.ENOENT, errno.ENOTDIR}:
+            raise FileChangedError(path, "the file is gone", code="gone") from exc
+        raise TagError(
+            path, f"the system failed ({exc.strerror or exc}), try again later", code="io", transient=True
+        ) from exc
+
+
+@contextmanager
+def opened(path: Path, *, expected: FileVersion) -> Iterator[Target]:
+    """Open the file behind a path and its directory, and check that it is the expected version."""
+    real = Path(os.path.realpath(path))
+    directory_fd = os.open(real.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fd = os.open(
+            real.name, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW, dir_fd=directory_fd
+        )
+        try:
+            status = os.fstat(fd)
+            if not stat.S_ISREG(status.st_mode):
+                raise TagError(path, "not a regular file", code="not a file")
+            target = Target(path, real, fd, directory_fd, status)
+            check_unchanged(target, expected)
+            yield target
+        finally:
+            os.close(fd)
+    finally:
+        os.close(directory_fd)
+
+
+def check_permitted(target: Target, *, options: WriteOptions) -> None:
+    """Refuse what the safety rules forbid, before anything is created.
+
+    Raises
+    ------
+    WriteRefusedError
+        The file is write-protected, immutable, somebody else's, or has further names.
+    """
+    status = target.status
+    writable = os.access(target.fd, os.W_OK) if os.access in os.supports_fd else os.access(target.real, os.W_OK)
+    if not writable or not stat.S_IMODE(status.st_mode) & 0o222:
+        raise WriteRefusedError(
+            target.path, "the file is write-protected, make it writable to have it tagged", code="read-only"
+        )
+    if is_immutable(target.fd):
+        raise WriteRefusedError(
+            target.path, "the file carries the immutable flag, clear it to have it tagged", code="immutable"
+        )
+    me = os.geteuid()
+    if me not in {0, status.st_uid}:
+        raise WriteRefusedError(
+            target.path,
+            "the file belongs to another user, whose it could not remain; run genretagd as that user",
+            code="other owner",
+        )
+    if status.st_nlink > 1 and options.hardlinks == "skip":
+        raise WriteRefusedError(
+            target.path,
+            f'the file has {status.st_nlink} names (hard links), see the option "hardlinks"',
+            code="hard links",
+        )
+
+
+def check_room(target: Target, size: int) -> None:
+    """Refuse to begin a copy that cannot fit.
+
+    Raises
+    ------
+    TagError
+        The file system has less room than the copy needs.
+    """
+    room = os.fstatvfs(target.directory_fd)
+    available = room.f_bavail * room.f_frsize
+    if room.f_blocks and available < size:
+        raise TagError(
+            target.path,
+            f"no room for a copy beside it ({size:,} bytes needed, {available:,} free), free some space",
+            code="no space",
+            transient=True,
+        )
+
+
+def check_unchanged(target: Target, expected: FileVersion) -> None:
+    """Check that the name still leads to the expected version of the file.
+
+    Raises
+    ------
+    FileChangedError
+        It does not.
+    """
+    try:
+        status = os.stat(target.name, dir_fd=target.directory_fd, follow_symlinks=False)
+    except FileNotFoundError as exc:
+        raise FileChangedError(target.path, "the file is gone", code="gone") from exc
+    if FileVersion.of(status) != expected:
+        raise FileChangedError(
+            target.path, "somebody else changed the file meanwhile, it is left alone", code="changed", transient=True
+        )
+
+
+def sync_directory(directory_fd: int) -> None:
+    """Make a rename durable, where the file system can."""
+    # The rename has happened: a failure here can no longer be undone, and either version is whole.
+    with suppress(OSError):
+        os.fsync(directory_fd)

@@ -1,0 +1,117 @@
+"""The temporary files a write leaves beside a track while it lasts, and clearing up dead ones.
+
+A temporary file is hidden, carries the program's name, and is locked (``flock``) by the process
+that writes it for as long as that process lives. The kernel drops the lock when the process
+dies, however it dies, so a temporary file that can be locked by somebody else is surely dead.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import re
+import secrets
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Final
+
+NAME_BYTES: Final = 255
+TEMPORARY: Final = re.compile(r"\A\.(?:.*\.)?genretagd-[0-9a-f]{12}\.(?:tmp|redo)\Z", re.DOTALL)
+
+
+def is_temporary(name: str) -> bool:
+    """Return whether a file name is one that a write of ours would use."""
+    return TEMPORARY.match(name) is not None
+
+
+def temporary_name(name: str, *, suffix: str = "tmp", limit: int = NAME_BYTES) -> str:
+    """Return a fresh hidden name for a temporary file beside the file called `name`.
+
+    The name is cut between characters to at most `limit` bytes, so that a track whose own name
+    is as long as the file system allows has a temporary file too.
+    """
+    tail = f".genretagd-{secrets.token_hex(6)}.{suffix}"
+    room = limit - 1 - len(tail)
+    stem = name[:room]
+    while len(os.fsencode(stem)) > room:
+        stem = stem[:-1]
+    return f".{stem}{tail}"
+
+
+@dataclass(frozen=True, slots=True)
+class Temporary:
+    """A temporary file that is open, locked and ours.
+
+    Attributes
+    ----------
+    name : str
+        Its name in the directory.
+    fd : int
+        Open for reading and writing.
+    """
+
+    name: str
+    fd: int
+
+
+def create(directory_fd: int, beside: str, *, suffix: str = "tmp") -> Temporary:
+    """Create and lock a temporary file, readable and writable by its owner only.
+
+    Raises
+    ------
+    OSError
+        The directory cannot be written.
+    """
+    limit = NAME_BYTES
+    while True:
+        name = temporary_name(beside, suffix=suffix, limit=limit)
+        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
+        try:
+            fd = os.open(name, flags, 0o600, dir_fd=directory_fd)
+        except FileExistsError:
+            continue
+        except OSError as exc:
+            if exc.errno == errno.ENAMETOOLONG and limit > 64:
+                limit //= 2  # encrypting file systems allow less
+                continue
+            raise
+        try:
+            if _lock(fd) is not False and os.fstat(fd).st_nlink:
+                return Temporary(name, fd)
+        except BaseException:
+            os.close(fd)
+            raise
+        os.close(fd)  # a sweep took it between its creation and its lock
+
+
+def remove(directory_fd: int, temporary: Temporary) -> None:
+    """Remove and close a temporary file that is no longer needed."""
+    with suppress(OSError):
+        os.unlink(temporary.name, dir_fd=directory_fd)
+    os.close(temporary.fd)
+
+
+def dead(directory_fd: int, name: str) -> int | None:
+    """Return an open, locked descriptor of a temporary file whose writer is surely dead, else None."""
+    try:
+        fd = os.open(name, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=directory_fd)
+    except OSError:
+        return None
+    if _lock(fd):
+        return fd
+    os.close(fd)
+    return None
+
+
+def _lock(fd: int) -> bool | None:
+    """Lock a file: True when it is ours now, False when another holds it, None where locks do not exist."""
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as exc:
+        if exc.errno in {errno.EAGAIN, errno.EACCES}:
+            return False
+        if exc.errno in {errno.ENOLCK, errno.EOPNOTSUPP, errno.EINVAL}:
+            return None
+        raise
+    return True
