@@ -10,6 +10,7 @@
     ├── MissingExtraError           2   an optional part of the installation is needed
     ├── LedgerError                 1   the ledger cannot be opened, read or written
     ├── PluginError                 2   an action plugin cannot be loaded or configured
+    ├── DeliveryError               1   an action plugin could not act on one event
     ├── WorkerError                 1   a worker process cannot be started
     └── TrackError                  1   one track; the run goes on with the next
         ├── DecodeError                 its audio cannot be read
@@ -85,6 +86,27 @@ class PluginError(GenretagdError):
     """An action plugin cannot be loaded or is wrongly configured."""
 
     exit_status = EXIT_USAGE
+
+
+class DeliveryError(GenretagdError):
+    """An action plugin could not act on one event; raised by plugins.
+
+    Parameters
+    ----------
+    problem : str
+        What is wrong; shown to the user.
+    permanent : bool
+        Whether trying this event again cannot help.
+    retry_after_seconds : float or None
+        When to try again, where the other side said so.
+    """
+
+    def __init__(
+        self, problem: str, *, permanent: bool = False, retry_after_seconds: float | None = None
+    ) -> None:
+        self.permanent = permanent
+        self.retry_after_seconds = retry_after_seconds
+        super().__init__(problem)
 
 
 class WorkerError(GenretagdError):
