@@ -1,0 +1,322 @@
+"""What there is to learn from: a tree of genre folders, or a library with genres in its tags."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final, Literal
+
+from genretagd.errors import CorpusError
+from genretagd.ml.training.pictures import printable
+
+AUDIO_SUFFIXES: Final = frozenset(
+    ".mp3 .mp2 .flac .m4a .mp4 .m4b .aac .alac .ogg .oga .opus .wav .wave .aif .aiff .aifc .wma .asf .ape .wv "
+    ".mpc .mp+ .tta .dsf .dff .spx .caf .au .w64".split()
+)
+PICTURE_SUFFIX: Final = ".png"
+PICTURES_FOLDER: Final = "spectrograms"
+MEANINGLESS: Final = frozenset(
+    ("", "unknown", "unknowngenre", "other", "others", "misc", "miscellaneous", "none", "genre", "nogenre")
+)
+
+Kind = Literal["audio", "picture"]
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One track to learn from, as found.
+
+    Attributes
+    ----------
+    path : Path
+        The audio file or picture.
+    kind : {"audio", "picture"}
+        Which of the two.
+    genre : str
+        Its folder's name, or the normalised genre of its tags; empty where none is known.
+    track_id : str
+        The file name without its suffixes.
+    folder : str
+        First sub-folder within the genre folder (an artist, where a library is kept so), or "".
+    artist : str
+        The artist in its tags where known, or "".
+    """
+
+    path: Path
+    kind: Kind
+    genre: str
+    track_id: str
+    folder: str = ""
+    artist: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TaggedFile:
+    """What a library knows about one of its files: the record `from_library` is given."""
+
+    path: Path
+    genres: tuple[str, ...]
+    artist: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Corpus:
+    """Tracks by genre.
+
+    Attributes
+    ----------
+    root : Path
+        Where the corpus was found.
+    labels : tuple of str
+        The genres to be told apart, sorted.
+    outside : tuple of str
+        Folders of music that is to be recognised as none of the labels.
+    sources : tuple of Source
+        Sorted by genre and path.
+    left_out : tuple of str
+        What was not taken and why, one message each.
+    """
+
+    root: Path
+    labels: tuple[str, ...]
+    outside: tuple[str, ...]
+    sources: tuple[Source, ...]
+    left_out: tuple[str, ...] = ()
+
+    def counts(self) -> dict[str, int]:
+        """Return the number of tracks of each label, outside names last."""
+        found = Counter(source.genre for source in self.sources)
+        return {name: found[name] for name in (*self.labels, *self.outside)}
+
+
+def from_folders(
+    root: Path, *, outside: Sequence[str] = (), min_tracks: int = 10, for_training: bool = True
+) -> Corpus:
+    """Find the tracks of a tree with one folder per genre.
+
+    A corpus kept as ``DATASET/spectrograms/<genre>/`` is found from ``DATASET`` as well. Hidden
+    files and folders are passed over.
+
+    Parameters
+    ----------
+    root : Path
+        The folder of genre folders.
+    outside : sequence of str
+        Names of genre folders that hold music outside the labels.
+    min_tracks : int
+        A genre needs at least so many tracks to be learnt.
+    for_training : bool
+        False for evaluation: any number of genres and tracks will do.
+
+    Raises
+    ------
+    CorpusError
+        There is nothing that can be trained on; every problem is in the message.
+    """
+    if not root.is_dir():
+        raise CorpusError(f"{printable(root)}: no such folder, name a folder with one sub-folder per genre")
+    home = genre_home(root)
+    folders = [entry for entry in _entries(home) if entry.is_dir()]
+    if not folders:
+        raise CorpusError(
+            f"{printable(home)}: no genre folders in it, put the tracks of each genre into a folder of its name"
+        )
+    problems = [_no_text(folder) for folder in folders if not _is_text(folder.name)]
+    folders = [folder for folder in folders if _is_text(folder.name)]
+    names = {folder.name for folder in folders}
+    problems += [
+        f"{name}: no such genre folder in {printable(home)}, found: {', '.join(sorted(names))}"
+        for name in outside
+        if name not in names
+    ]
+    sources: list[Source] = []
+    left_out: list[str] = []
+    labels: list[str] = []
+    for folder in folders:
+        found = list(_walk(folder, genre=folder.name, left_out=left_out))
+        sources += found
+        if not found:
+            problems.append(f"{printable(folder)}: empty genre folder, add tracks to it or remove it")
+        elif folder.name not in outside:
+            labels.append(folder.name)
+            if for_training and len(found) < min_tracks:
+                problems.append(
+                    f"{printable(folder)}: {_number(len(found), 'track')}, a genre needs at least {min_tracks} "
+                    "to be learnt and tested; add tracks, remove the folder, or lower --min-tracks"
+                )
+    if for_training and len(labels) < 2 and not problems:
+        problems.append(
+            f"{printable(home)}: {labels[0] if labels else 'no genre'} only, "
+            "a model needs at least two genres to tell apart"
+        )
+    if problems:
+        raise CorpusError("\n".join(problems))
+    return Corpus(
+        root, tuple(sorted(labels)), tuple(outside), tuple(_without_twins(sources, left_out)), tuple(left_out)
+    )
+
+
+def from_library(
+    root: Path, files: Iterable[TaggedFile], *, outside: Sequence[str] = (), min_tracks: int = 10
+) -> Corpus:
+    """Take labels from the genres that a library's files carry, groups from their artists.
+
+    Spellings that differ in case, spaces, hyphens and ``&`` are one genre, named by the most
+    frequent spelling; of several genres the first counts. Genres with fewer than `min_tracks`
+    tracks are left out, with a list.
+
+    Raises
+    ------
+    CorpusError
+        Fewer than two genres remain.
+    """
+    spellings: dict[str, Counter[str]] = {}
+    taken: list[tuple[str, TaggedFile]] = []
+    untagged = 0
+    for file in sorted(files, key=lambda file: os.fsencode(file.path)):
+        spelling = first_genre(file.genres)
+        key = genre_key(spelling)
+        if key in MEANINGLESS:
+            untagged += 1
+            continue
+        spellings.setdefault(key, Counter())[spelling] += 1
+        taken.append((key, file))
+    names = {key: min(found, key=lambda s: (-found[s], s)) for key, found in spellings.items()}
+    foreign = {genre_key(name): name for name in outside}
+    names |= {key: name for key, name in foreign.items() if key in names}
+    counts = Counter(key for key, _ in taken)
+    kept = {key for key, count in counts.items() if count >= min_tracks or key in foreign}
+    left_out = []
+    if untagged:
+        left_out.append(f"{_number(untagged, 'file')} without a genre in the tags")
+    left_out += [
+        f"{names[key]}: {_number(count, 'track')}, fewer than --min-tracks {min_tracks}"
+        for key, count in sorted(counts.items())
+        if key not in kept
+    ]
+    labels = sorted(names[key] for key in kept if key not in foreign)
+    if len(labels) < 2:
+        found = ", ".join(f"{names[key]} ({count})" for key, count in counts.most_common(12)) or "none"
+        raise CorpusError(
+            f"{printable(root)}: {_number(len(labels), 'genre')} with at least {min_tracks} tracks, two are needed; "
+            f"genres found: {found}; lower --min-tracks or tag more files"
+        )
+    sources = [
+        Source(file.path, "audio", names[key], _stem(file.path), artist=file.artist)
+        for key, file in taken
+        if key in kept
+    ]
+    sources.sort(key=_order)
+    present = tuple(name for key, name in foreign.items() if key in kept)
+    return Corpus(root, tuple(labels), present, tuple(sources), tuple(left_out))
+
+
+def from_pool(root: Path) -> tuple[Source, ...]:
+    """Find the tracks of a pool: audio or pictures in any folders, with no genre of their own.
+
+    Raises
+    ------
+    CorpusError
+        There is none.
+    """
+    if not root.is_dir():
+        raise CorpusError(f"{printable(root)}: no such folder, --pool needs a folder of audio or spectrograms")
+    left_out: list[str] = []
+    home = root / PICTURES_FOLDER if (root / PICTURES_FOLDER).is_dir() else root
+    found = [replace(source, folder="") for source in _walk(home, genre="", left_out=left_out)]
+    if not found:
+        raise CorpusError(f"{printable(root)}: no audio and no spectrograms in this pool")
+    return tuple(sorted(found, key=_order))
+
+
+def genre_home(root: Path) -> Path:
+    """Return the folder whose sub-folders are genres: `root`, or ``root/spectrograms``."""
+    inner = root / PICTURES_FOLDER
+    return inner if inner.is_dir() and any(entry.is_dir() for entry in _entries(inner)) else root
+
+
+def first_genre(genres: Sequence[str]) -> str:
+    """Return the first genre of a tag, which may hold several in one value, tidied."""
+    for value in genres:
+        for part in re.split(r"[;,/|\0]", value):
+            if part.strip():
+                return re.sub(r"\s+", " ", part).strip()
+    return ""
+
+
+def genre_key(genre: str) -> str:
+    """Return what is equal for spellings of one genre: ``Hip-Hop``, ``hip hop``, ``HipHop``."""
+    text = genre.casefold().replace("&", "and").replace("'n'", "and")
+    return "".join(character for character in text if character.isalnum())
+
+
+def _walk(folder: Path, *, genre: str, left_out: list[str]) -> Iterable[Source]:
+    for entry in _entries(folder):
+        if entry.is_dir():
+            if entry.is_symlink() and folder.resolve().is_relative_to(entry.resolve()):
+                left_out.append(f"{printable(entry)}: a link back to a folder it lies in")
+                continue
+            inner = _walk(entry, genre=genre, left_out=left_out)
+            yield from (replace(source, folder=entry.name) for source in inner)
+            continue
+        suffix = entry.suffix.lower()
+        if suffix not in AUDIO_SUFFIXES and suffix != PICTURE_SUFFIX:
+            continue
+        if not entry.is_file():
+            left_out.append(f"{printable(entry)}: not a regular file")
+        elif entry.stat().st_size == 0:
+            left_out.append(f"{printable(entry)}: empty file")
+        else:
+            kind: Kind = "picture" if suffix == PICTURE_SUFFIX else "audio"
+            yield Source(entry, kind, genre, _stem(entry))
+
+
+def _without_twins(sources: list[Source], left_out: list[str]) -> list[Source]:
+    """Drop the audio of tracks whose picture is there too."""
+    pictures = {(s.genre, s.folder, s.track_id) for s in sources if s.kind == "picture"}
+    kept = []
+    for source in sources:
+        if source.kind == "audio" and (source.genre, source.folder, source.track_id) in pictures:
+            left_out.append(f"{printable(source.path)}: its spectrogram is there as well and is used")
+        else:
+            kept.append(source)
+    return sorted(kept, key=_order)
+
+
+def _entries(folder: Path) -> list[Path]:
+    try:
+        names = sorted(os.listdir(folder), key=os.fsencode)
+    except OSError as exc:
+        raise CorpusError(f"{printable(folder)}: cannot be listed ({exc.strerror})") from exc
+    return [folder / name for name in names if not name.startswith(".")]
+
+
+def _stem(path: Path) -> str:
+    stem = path.stem
+    while Path(stem).suffix.lower() in AUDIO_SUFFIXES:
+        stem = Path(stem).stem
+    return printable(Path(stem))
+
+
+def _order(source: Source) -> tuple[str, bytes]:
+    return source.genre, os.fsencode(source.path)
+
+
+def _is_text(name: str) -> bool:
+    try:
+        name.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _no_text(folder: Path) -> str:
+    return f"{printable(folder)}: a genre folder's name becomes a label and must be UTF-8 text, rename it"
+
+
+def _number(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
