@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -117,8 +118,103 @@ class Pipeline:
         outcomes: dict[Path, Outcome] = {}
         judged: list[tuple[Candidate, Prediction]] = []
         for path in paths:
+            outcome = self._attempt(path, partial(self._listen_for_album, path, judged))
+            if outcome is not None:
+                outcomes[path] = outcome
+        if judged:
+            mean = average([prediction for _, prediction in judged])
+            for candidate, prediction in judged:
+                decision = decide(mean, candidate.policy.decision)
+                apply = partial(self.apply, candidate, prediction, decision)
+                outcomes[candidate.path] = self._attempt(candidate.path, apply)
+        return [outcomes[path] for path in paths]
 
-            def listen(path: Path, classifier: Classifier, policy: Policy) -> Outcome:
+    def consider(self, path: Path, /) -> Candidate | Outcome:
+        """Read a track's genres and return it as a candidate, or the outcome that it is kept.
+
+        Raises
+        ------
+        TagError
+            The tags cannot be read.
+        """
+        policy = self._policy_for(path)
+        tag = self._tags.read_genres(path)
+        existing = tuple(g for g in tag.genres if g.casefold() not in policy.placeholders)
+        if tag.locked:
+            return _kept(path, tag, "locked by a tag of its own", "locked")
+        if existing and policy.existing == "keep":
+            return _kept(path, tag, f"has a genre: {', '.join(existing)}", "has genre")
+        if existing and policy.existing == "replace-ours" and not self._is_ours(path, tag):
+            return _kept(path, tag, f"has a genre that is not ours: {', '.join(existing)}", "not ours")
+        return Candidate(path, tag, existing, policy)
+
+    def apply(self, candidate: Candidate, prediction: Prediction, decision: Decision, /) -> Outcome:
+        """Write what was decided, where there is something to write.
+
+        Raises
+        ------
+        TagError
+            The write was refused or failed; the file is as it was.
+        """
+        path, tag, policy = candidate.path, candidate.tag, candidate.policy
+        outcome = Outcome(
+            path,
+            Status.UNSURE,
+            before=tag.genres,
+            after=tag.genres,
+            prediction=prediction,
+            confidence=decision.confidence,
+        )
+        if isinstance(decision, Abstention):
+            return replace(outcome, reason=_why(decision), code=str(decision.reason))
+
+        after = combine(candidate.existing, decision.names, policy.existing)
+        known = {genre.casefold() for genre in after}
+        kept = [g for g in tag.genres if g.casefold() in policy.protected and g.casefold() not in known]
+        after = (*after, *kept)
+        if after == tag.genres:
+            return replace(outcome, status=Status.KEPT, reason="has this genre already", code="same genre")
+        if self._journal is None:
+            return replace(outcome, status=Status.WOULD_TAG, after=after)
+
+        provenance = Provenance(prediction.model, decision.confidence) if policy.provenance else None
+        entry = self._journal.intend(path, tag, after, model=prediction.model, confidence=decision.confidence)
+        try:
+            change = self._tags.write_genres(
+                path, after, expected=tag.version, options=policy.write, provenance=provenance
+            )
+        except TrackError as exc:
+            self._journal.failed(entry, exc.problem)
+            raise
+        self._journal.done(entry, change)
+        return replace(outcome, status=Status.TAGGED, after=change.after, change=change)
+
+    def _whole(self, path: Path) -> Outcome:
+        candidate = self.consider(path)
+        if isinstance(candidate, Outcome):
+            return candidate
+        prediction = self._classifier.predict(path)
+        return self.apply(candidate, prediction, decide(prediction, candidate.policy.decision))
+
+    def _listen_for_album(self, path: Path, judged: list[tuple[Candidate, Prediction]]) -> Outcome | None:
+        candidate = self.consider(path)
+        if isinstance(candidate, Outcome):
+            return candidate
+        judged.append((candidate, self._classifier.predict(path)))
+        return None
+
+    def _is_ours(self, path: Path, tag: GenreTag) -> bool:
+        return tag.written_by_us or (self._journal is not None and self._journal.wrote(path, tag))
+
+    @staticmethod
+    def _attempt(path: Path, step: Callable[[], _Result]) -> _Result | Outcome:
+        try:
+            return step()
+        except TrackError as exc:
+            return _failed(path, exc)
+
+
+def listen(path: Path, classifier: Classifier, policy: Policy) -> Outcome:
     """Predict one track without looking at its tags; a `TrackError` becomes its outcome.
 
     `Outcome.after` holds the genres that would be decided on, and is empty when unsure.
