@@ -27,6 +27,9 @@ class Database:
         The database file; its directory is made where it is missing.
     read_only : bool
         Open without ever writing; the file must exist.
+    durable : bool
+        False lets a power cut (never a crash) undo the last commits of this connection: for what
+        may safely be done twice.
 
     Raises
     ------
@@ -35,8 +38,9 @@ class Database:
         newer genretagd.
     """
 
-    def __init__(self, path: Path, *, read_only: bool = False) -> None:
+    def __init__(self, path: Path, *, read_only: bool = False, durable: bool = True) -> None:
         self.path = path
+        self._durable = durable
         self._lock = threading.RLock()
         with self._explained():
             if read_only:
@@ -69,7 +73,7 @@ class Database:
                 raise LedgerError(f"{self.path}: not a genretagd ledger of this schema")
             return
         self._connection.execute("PRAGMA journal_mode = WAL")
-        self._connection.execute("PRAGMA synchronous = FULL")
+        self._connection.execute(f"PRAGMA synchronous = {'FULL' if self._durable else 'NORMAL'}")
         self._connection.execute("PRAGMA foreign_keys = ON")
         for number, statements in enumerate(MIGRATIONS[version:], start=version + 1):
             with self.transaction():

@@ -56,13 +56,13 @@ CREATE TABLE versions (
 
 OUTBOX = """
 CREATE TABLE outbox (
-    id INTEGER PRIMARY KEY,
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
     key TEXT NOT NULL,
     action TEXT NOT NULL,
     kind TEXT NOT NULL,
     path BLOB NOT NULL,
     event TEXT NOT NULL,
-    state TEXT NOT NULL CHECK (state IN ('waiting', 'dead')),
+    state TEXT NOT NULL CHECK (state IN ('waiting', 'told', 'dead')),
     attempts INTEGER NOT NULL DEFAULT 0,
     due_at REAL NOT NULL,
     last_error TEXT,
@@ -80,6 +80,7 @@ MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
         VERSIONS,
         "CREATE INDEX versions_by_inode ON versions (device, inode)",
         OUTBOX,
-        "CREATE INDEX outbox_by_action ON outbox (action, state, id)",
+        "CREATE INDEX outbox_by_due ON outbox (action, state, due_at, id)",
+        "CREATE INDEX outbox_by_path ON outbox (path, action, state, id)",
     ),
 )
