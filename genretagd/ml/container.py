@@ -1,0 +1,186 @@
+"""Open an audio file with PyAV, find its audio stream, and put every failure into our words.
+
+Nothing outside `genretagd.ml` imports PyAV, and inside it files are opened here only. Which
+demuxers may answer is a closed list: FFmpeg would otherwise take a text file for a playlist or an
+animation and follow the addresses in it.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from genretagd.errors import DecodeError
+
+DEMUXERS: Final = (
+    "aac", "ac3", "aiff", "ape", "asf", "au", "caf", "dsf", "dts", "eac3", "flac", "iff", "m4a",
+    "matroska", "mov", "mp3", "mp4", "mpc", "mpc8", "ogg", "tak", "tta", "w64", "wav", "webm", "wv",
+)  # fmt: skip
+MAX_CHANNELS: Final = 64
+MIN_RATE: Final = 1_000
+MAX_RATE: Final = 3_072_000
+"""Hz; DSD512 leaves its decoder at 2.8 MHz."""
+
+PROBE_BYTES: Final = 4_000_000
+"""How much of a file the search for streams may read; cover art of more than this comes first in some files,
+but the demuxers skip it by its declared size."""
+
+MAGIC: Final = (
+    (0, b"fLaC"), (0, b"ID3"), (0, b"OggS"), (0, b"RIFF"), (0, b"FORM"), (4, b"ftyp"), (0, b"MAC "),
+    (0, b"wvpk"), (0, b"MPCK"), (0, b"MP+"), (0, b"TTA1"), (0, b"DSD "), (0, b"FRM8"), (0, b"tBaK"),
+    (0, b"\x30\x26\xb2\x75"), (0, b"\x1a\x45\xdf\xa3"), (0, b"caff"), (0, b"\xff\xfb"), (0, b"\xff\xfa"),
+    (0, b"\xff\xf3"), (0, b"\xff\xf2"), (0, b"\xff\xf1"), (0, b"\xff\xf9"),
+)  # fmt: skip
+"""First bytes of the formats we read: a file that has them and does not open is damaged, not foreign."""
+
+PROTECTED_TAGS: Final = frozenset({"drms", "enca", "p608"})
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedAudio:
+    """A file that is open at its audio stream.
+
+    Attributes
+    ----------
+    path : Path
+        The file.
+    size : int
+        Its size in bytes.
+    container, stream : PyAV objects
+        The open container and its chosen audio stream.
+    """
+
+    path: Path
+    size: int
+    container: Any
+    stream: Any
+
+    @property
+    def format_name(self) -> str:
+        """Return FFmpeg's name of the demuxer, such as ``"mp3"``."""
+        return str(self.container.format.name)
+
+    def seconds_of(self, ticks: int) -> float:
+        """Return a time of the stream in seconds."""
+        return float(ticks * self.stream.time_base)
+
+
+@contextmanager
+def open_audio(path: Path) -> Iterator[OpenedAudio]:
+    """Open a file at its audio stream; whatever fails inside the block becomes a `DecodeError`.
+
+    Parameters
+    ----------
+    path : Path
+        A regular file; anything else is refused without waiting for it.
+
+    Yields
+    ------
+    OpenedAudio
+        Closed when the block ends.
+
+    Raises
+    ------
+    DecodeError
+        With code ``"unreadable"``, ``"empty"``, ``"not audio"``, ``"no audio stream"``,
+        ``"encrypted"``, ``"unsupported"`` or ``"corrupt"``.
+    """
+    head, size = _read_head(path)
+    import av  # noqa: PLC0415 - 90 ms that only a decoded file should cost
+
+    av.logging.set_level(None)
+    try:
+        with av.open(
+            f"file:{os.path.abspath(path)}",  # noqa: PTH100 - resolves no links
+            options={
+                "protocol_whitelist": "file",
+                "format_whitelist": ",".join(DEMUXERS),
+                "probesize": str(PROBE_BYTES),
+            },
+            metadata_errors="replace",
+        ) as container:
+            yield OpenedAudio(path, size, container, _choose_stream(path, container, head))
+    except DecodeError:
+        raise
+    except Exception as exc:  # the decode door: PyAV raises FFmpeg's errors as many built-in kinds
+        raise explained(path, exc, known_magic=_has_magic(head)) from exc
+
+
+def explained(path: Path, exc: Exception, *, known_magic: bool) -> DecodeError:
+    """Return a `DecodeError` that says what PyAV's exception means for this file."""
+    import av  # noqa: PLC0415
+
+    if isinstance(exc, MemoryError):
+        return DecodeError(path, "decoding it asks for more memory than there is, leave it out", code="corrupt")
+    if isinstance(exc, av.error.DecoderNotFoundError):
+        return DecodeError(path, "no decoder for its codec, convert it to another format", code="unsupported")
+    if isinstance(exc, av.error.InvalidDataError | av.error.DemuxerNotFoundError | EOFError | ValueError):
+        if known_magic:
+            return DecodeError(path, f"damaged ({_words(exc)}), get another copy", code="corrupt")
+        return DecodeError(path, "not an audio file that we know, leave it out", code="not audio")
+    if isinstance(exc, OSError) and not isinstance(exc, av.FFmpegError):
+        return _unreadable(path, exc)
+    return DecodeError(path, f"cannot be decoded ({_words(exc)}), get another copy", code="corrupt")
+
+
+def _words(exc: Exception) -> str:
+    text = getattr(exc, "strerror", None) or str(exc) or type(exc).__name__
+    return str(text).strip().lower()
+
+
+def _read_head(path: Path) -> tuple[bytes, int]:
+    """Return the first bytes and the size of a regular file, never waiting for a pipe's other end."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | getattr(os, "O_NONBLOCK", 0))
+        try:
+            status = os.fstat(descriptor)
+            if not stat.S_ISREG(status.st_mode):
+                raise DecodeError(path, "not a regular file, leave it out", code="unreadable")
+            head = os.read(descriptor, 64)
+        finally:
+            os.close(descriptor)
+    except OSError as exc:
+        raise _unreadable(path, exc) from exc
+    if not head:
+        raise DecodeError(path, "the file is empty, get another copy", code="empty")
+    return head, status.st_size
+
+
+def _unreadable(path: Path, exc: OSError) -> DecodeError:
+    transient = not isinstance(exc, FileNotFoundError | PermissionError)
+    return DecodeError(
+        path, f"cannot be read ({_words(exc)}), check the file and its permissions", code="unreadable", transient=transient
+    )
+
+
+def _has_magic(head: bytes) -> bool:
+    return any(head[at : at + len(magic)] == magic for at, magic in MAGIC)
+
+
+def _choose_stream(path: Path, container: Any, head: bytes) -> Any:
+    """Return the audio stream, which cover art and video never are, ready to decode."""
+    stream = container.streams.best("audio")
+    if stream is None:
+        if container.streams.video:
+            raise DecodeError(path, "pictures or video without sound, leave it out", code="no audio stream")
+        raise DecodeError(path, "no audio in it, leave it out", code="no audio stream")
+    codec = stream.codec_context
+    if codec is None:
+        raise DecodeError(path, "no decoder for its codec, convert it to another format", code="unsupported")
+    if codec.codec_tag in PROTECTED_TAGS:
+        raise DecodeError(path, "copy-protected, only its shop can decode it", code="encrypted")
+    rate, channels = int(codec.sample_rate or 0), int(codec.channels or 0)
+    if not rate or not channels:
+        if _has_magic(head):
+            raise DecodeError(path, "damaged (no sound can be found in it), get another copy", code="corrupt")
+        raise DecodeError(path, "not an audio file that we know, leave it out", code="not audio")
+    if not MIN_RATE <= rate <= MAX_RATE or channels > MAX_CHANNELS:
+        problem = f"claims {rate} Hz and {channels} channels, which no music has; get another copy"
+        raise DecodeError(path, problem, code="unsupported")
+    codec.thread_count = 1  # workers are processes; more threads only cost memory
+    return stream
