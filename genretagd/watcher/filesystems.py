@@ -1,0 +1,99 @@
+"""Which file system a directory is on, and whether it delivers events for what others do."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+WITHOUT_EVENTS: Final = frozenset(
+    "nfs nfs3 nfs4 cifs smb smb2 smb3 smbfs afpfs 9p afs ceph coda davfs davfs2 glusterfs lustre ncpfs ncp"
+    " virtiofs vboxsf prl_fs vmhgfs drvfs webdav macfuse osxfuse fuse gfs gfs2 ocfs2 beegfs orangefs".split()
+)
+"""Types on which other machines (or another system below) change files without our kernel knowing."""
+
+LOCAL_FUSE: Final = frozenset({"fuseblk", "fuse.ntfs", "fuse.ntfs-3g", "fuse.exfat", "fuse.bindfs"})
+"""Types in user space whose every change passes through our kernel."""
+
+UNSTEADY_DIRECTORY_TIMES: Final = frozenset(
+    "cifs smb smb2 smb3 smbfs afpfs vfat msdos exfat davfs davfs2 webdav vboxsf prl_fs vmhgfs".split()
+)
+"""Types whose directories need not get a new modification time when an entry comes or goes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mount:
+    """A mounted file system: where, and of which type ("" where it cannot be found out)."""
+
+    point: str
+    type: str
+
+    @property
+    def delivers_events(self) -> bool:
+        """Whether watching it by events misses nothing."""
+        if self.type in LOCAL_FUSE:
+            return True
+        return self.type not in WITHOUT_EVENTS and not self.type.startswith("fuse.")
+
+    @property
+    def steady_directory_times(self) -> bool:
+        """Whether a directory's modification time tells that entries came or went."""
+        return self.type not in UNSTEADY_DIRECTORY_TIMES and not self.type.startswith("fuse.")
+
+
+def mounts() -> tuple[Mount, ...]:
+    """Return what is mounted, later mounts after those they hide."""
+    if sys.platform.startswith("linux"):
+        try:
+            return parse_mountinfo(Path("/proc/self/mountinfo").read_text(errors="surrogateescape"))
+        except OSError:
+            return ()
+    try:
+        listed = subprocess.run(["/sbin/mount"], capture_output=True, timeout=10, check=False)
+    except (OSError, subprocess.SubprocessError):
+        return ()
+    return parse_mount_output(os.fsdecode(listed.stdout))
+
+
+def parse_mountinfo(text: str) -> tuple[Mount, ...]:
+    """Read ``/proc/self/mountinfo`` (see proc(5)): the mount point is field 5, the type follows "-"."""
+    found = []
+    for line in text.splitlines():
+        fields = line.split(" ")
+        if len(fields) > 6 and "-" in fields[6:]:
+            kind = fields[fields.index("-", 6) + 1]
+            found.append(Mount(_unescaped(fields[4]), kind))
+    return tuple(found)
+
+
+def parse_mount_output(text: str) -> tuple[Mount, ...]:
+    """Read what ``mount`` prints on macOS and the BSDs: ``//nas/music on /Volumes/music (smbfs, nodev)``."""
+    pattern = re.compile(r"^.+? on (?P<point>.+) \((?P<type>[^,)]+)[^()]*\)$", re.MULTILINE)
+    return tuple(Mount(match["point"], match["type"]) for match in pattern.finditer(text))
+
+
+def mount_of(path: str, among: Sequence[Mount] | None = None) -> Mount:
+    """Return the mount that a path is on: the longest mount point above it, the latest of equals."""
+    path = os.path.realpath(path)
+    best = Mount("/", "")
+    for mount in mounts() if among is None else among:
+        inside = path == mount.point or path.startswith(mount.point.rstrip("/") + "/")
+        if inside and len(mount.point) >= len(best.point):
+            best = mount
+    return best
+
+
+def mounts_below(root: str, among: Sequence[Mount] | None = None) -> tuple[Mount, ...]:
+    """Return what is mounted strictly below a directory."""
+    prefix = os.path.realpath(root).rstrip("/") + "/"
+    found = {m.point: m for m in (mounts() if among is None else among) if m.point.startswith(prefix)}
+    return tuple(found.values())
+
+
+def _unescaped(field: str) -> str:
+    return re.sub(r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)), field)
