@@ -9,13 +9,11 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from genretagd.config import Config
-from genretagd.decision import DecisionPolicy, average, combine, decide
+from genretagd.decision import average, combine, decide
 from genretagd.domain import (
     Abstention,
     Classifier,
     Decision,
-    ExistingPolicy,
     GenreTag,
     Journal,
     Outcome,
@@ -23,46 +21,11 @@ from genretagd.domain import (
     Provenance,
     Status,
     TagStore,
-    WriteOptions,
 )
 from genretagd.errors import TrackError, WriteRefusedError
+from genretagd.policy import Policy
 
 _Result = TypeVar("_Result")
-
-
-@dataclass(frozen=True, slots=True)
-class Policy:
-    """Everything the user decided about how tracks are decided on and written.
-
-    `placeholders` and `protected` are compared without case.
-    """
-
-    decision: DecisionPolicy
-    existing: ExistingPolicy
-    placeholders: frozenset[str]
-    protected: frozenset[str]
-    write: WriteOptions
-    provenance: bool
-
-    @classmethod
-    def of(cls, config: Config) -> Policy:
-        """Return the policy that a configuration describes."""
-        wanted, tags = config.decision, config.tags
-        return cls(
-            decision=DecisionPolicy(
-                min_confidence=wanted.min_confidence,
-                min_margin=wanted.min_margin,
-                max_genres=wanted.max_genres,
-                min_seconds=wanted.min_seconds,
-                silence_dbfs=wanted.silence_dbfs,
-                genre_names=config.genres,
-            ),
-            existing=tags.existing,
-            placeholders=frozenset(genre.casefold() for genre in tags.placeholders),
-            protected=frozenset(genre.casefold() for genre in tags.protected),
-            write=WriteOptions(mtime=tags.mtime, hardlinks=tags.hardlinks, id3v1=tags.id3v1),
-            provenance=tags.provenance,
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,13 +177,14 @@ class Pipeline:
             return _failed(path, exc)
 
 
-def listen(path: Path, classifier: Classifier, policy: Policy) -> Outcome:
+def listen(path: Path, classifier: Classifier, policy_for: Callable[[Path], Policy]) -> Outcome:
     """Predict one track without looking at its tags; a `TrackError` becomes its outcome.
 
     `Outcome.after` holds the genres that would be decided on, and is empty when unsure.
     """
     started = time.perf_counter()
     try:
+        policy = policy_for(path)
         prediction = classifier.predict(path)
     except TrackError as exc:
         return _failed(path, exc)

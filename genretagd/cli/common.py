@@ -1,0 +1,91 @@
+"""What several commands share: the configuration, the ledger's place, the tracks that were named."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from genretagd.config import Config, load_config, option_section
+from genretagd.domain import Outcome, Status
+from genretagd.errors import ConfigError, UsageError
+
+
+def configuration(parameters: Mapping[str, Any]) -> Config:
+    """Return the configuration in force for a command.
+
+    Parameters
+    ----------
+    parameters : mapping
+        The command's parameters by name: ``config`` names the file, ``genre`` holds LABEL=NAME
+        pairs, and those that are options of the configuration override it where they are given.
+
+    Raises
+    ------
+    ConfigError
+        With every problem of the file, the environment and the command line.
+    """
+    overrides = {
+        name: tuple(value) if isinstance(value, list) else value
+        for name, value in parameters.items()
+        if option_section(name) and value != []
+    }
+    config = load_config(parameters.get("config"), overrides=overrides)
+    names = dict(config.genres)
+    for pair in parameters.get("genre") or ():
+        label, separator, name = pair.partition("=")
+        if not separator or not label:
+            raise ConfigError([f'--genre: must be LABEL=NAME, as in "Hip-Hop=Rap", not "{pair}"'])
+        names[label] = name
+    return dataclasses.replace(config, genres=names)
+
+
+def ledger_path(config: Config) -> Path:
+    """Return the file of the ledger: the configured one, or the user's own state directory."""
+    if config.ledger.ledger is not None:
+        return config.ledger.ledger
+    import platformdirs
+
+    return Path(platformdirs.user_state_dir("genretagd")) / "ledger.sqlite3"
+
+
+def named_tracks(paths: Iterable[Path], config: Config, problem: Callable[[Outcome], None]) -> Iterator[Path]:
+    """Yield the tracks that were named on the command line: files as they are, directories walked.
+
+    Parameters
+    ----------
+    paths : iterable of Path
+        What was named.
+    config : Config
+        Says what is passed over, and whether links are followed.
+    problem : callable
+        Told the outcome of each directory that cannot be listed.
+
+    Raises
+    ------
+    UsageError
+        A named path is not there; said before the first track is touched.
+    """
+    from genretagd.library import walk
+
+    named = list(paths)
+    for path in named:
+        if not os.path.lexists(path):
+            raise UsageError(f"{path}: no such file or directory, check the spelling")
+
+    def unreadable(path: Path, exc: OSError) -> None:
+        reason = f"cannot be listed: {exc.strerror or exc}"
+        problem(Outcome(path, Status.FAILED, reason=reason, code="unreadable"))
+
+    seen: set[Path] = set()
+    for path in named:
+        if path.is_dir():
+            found = walk(path, symlinks=config.library.symlinks, unreadable=unreadable)
+        else:
+            found = iter([path])
+        for track in found:
+            if track not in seen:
+                seen.add(track)
+                yield track

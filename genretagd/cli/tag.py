@@ -1,0 +1,88 @@
+"""``genretagd tag``: decide on the genres of tracks and write them into the files' tags, once."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from genretagd.cli import options as o
+
+if TYPE_CHECKING:
+    from genretagd.config import Config
+
+
+def tag(
+    ctx: typer.Context,
+    paths: o.Paths,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", "-n", help="Show before -> after and change nothing.")
+    ] = False,
+    json: o.Json = False,
+    config: o.ConfigFile = None,
+    bundle: o.Bundle = None,
+    excerpts: o.Excerpts = None,
+    min_confidence: o.MinConfidence = None,
+    min_margin: o.MinMargin = None,
+    max_genres: o.MaxGenres = None,
+    min_seconds: o.MinSeconds = None,
+    silence_dbfs: o.SilenceDbfs = None,
+    album: o.Album = None,
+    genre: o.GenreNames = None,
+    existing: o.Existing = None,
+    placeholders: o.Placeholders = None,
+    protected: o.Protected = None,
+    mtime: o.Mtime = None,
+    hardlinks: o.Hardlinks = None,
+    id3v1: o.Id3v1 = None,
+    provenance: o.ProvenanceFields = None,
+    symlinks: o.Symlinks = None,
+    ignore: o.Ignore = None,
+    workers: o.Workers = None,
+    track_seconds: o.TrackSeconds = None,
+    nice: o.Nice = None,
+    ledger: o.Ledger = None,
+) -> None:
+    """Write the genre into the tags of files, and of all files below directories."""
+    from genretagd.cli.common import configuration
+
+    settings = configuration(ctx.params)
+    raise typer.Exit(_tag(paths, settings, dry_run=dry_run, as_json=json))
+
+
+def _tag(paths: list[Path], config: Config, *, dry_run: bool, as_json: bool) -> int:
+    from genretagd.cli.common import ledger_path, named_tracks
+    from genretagd.cli.output import Reporter
+    from genretagd.cli.running import by_folder, make_pool, run
+    from genretagd.domain import Outcome
+    from genretagd.ledger.database import Database
+    from genretagd.ledger.journal import Journal
+    from genretagd.pipeline import Pipeline
+    from genretagd.policy import FolderPolicies
+    from genretagd.workers.pool import Worker
+
+    policy_for = FolderPolicies(config)
+    with contextlib.ExitStack() as stack:
+        pool = stack.enter_context(make_pool(config))
+        pool.start_one()  # starts up while we look for the tracks
+        journal: Journal | None = None
+        if not dry_run:
+            database = stack.enter_context(contextlib.closing(Database(ledger_path(config))))
+            journal = Journal(database, command="tag")
+
+        def handle(worker: Worker, unit: Sequence[Path]) -> list[Outcome]:
+            pipeline = Pipeline(tags=worker, classifier=worker, policy_for=policy_for, journal=journal)
+            if config.decision.album:
+                return pipeline.process_album(unit)
+            return [pipeline.process(path) for path in unit]
+
+        problems: list[Outcome] = []
+        tracks = list(named_tracks(paths, config, problems.append))
+        reporter = Reporter(len(tracks), as_json=as_json)
+        for problem in problems:
+            reporter.outcome(problem)
+        units = by_folder(tracks) if config.decision.album else [[track] for track in tracks]
+        return run(units, pool, handle, reporter)

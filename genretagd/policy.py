@@ -1,0 +1,103 @@
+"""What the user decided about how tracks are decided on and written, folder by folder."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Final
+
+from genretagd.config import Config, load_folder_config
+from genretagd.decision import DecisionPolicy
+from genretagd.domain import ExistingPolicy, WriteOptions
+from genretagd.errors import ConfigError, TagError
+from genretagd.serial import to_json
+
+FOLDER_CONFIG: Final = ".genretagd.toml"
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """Everything that decides what becomes of a track, besides the track and the model.
+
+    `placeholders` and `protected` are compared without case.
+    """
+
+    decision: DecisionPolicy
+    existing: ExistingPolicy
+    placeholders: frozenset[str]
+    protected: frozenset[str]
+    write: WriteOptions
+    provenance: bool
+
+    @classmethod
+    def of(cls, config: Config) -> Policy:
+        """Return the policy that a configuration describes."""
+        wanted, tags = config.decision, config.tags
+        return cls(
+            decision=DecisionPolicy(
+                min_confidence=wanted.min_confidence,
+                min_margin=wanted.min_margin,
+                max_genres=wanted.max_genres,
+                min_seconds=wanted.min_seconds,
+                silence_dbfs=wanted.silence_dbfs,
+                genre_names=config.genres,
+            ),
+            existing=tags.existing,
+            placeholders=frozenset(genre.casefold() for genre in tags.placeholders),
+            protected=frozenset(genre.casefold() for genre in tags.protected),
+            write=WriteOptions(mtime=tags.mtime, hardlinks=tags.hardlinks, id3v1=tags.id3v1),
+            provenance=tags.provenance,
+        )
+
+    def fingerprint(self) -> str:
+        """Return a short hash that changes whenever the policy would treat a track differently."""
+        values = {f.name: getattr(self, f.name) for f in fields(self)}
+        values |= {name: sorted(values[name]) for name in ("placeholders", "protected")}
+        text = json.dumps(to_json(values), sort_keys=True)
+        return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:16]
+
+
+class FolderPolicies:
+    """The policy in force per folder: the user's, as the ``.genretagd.toml`` files above it override it.
+
+    The files of all parent directories apply, the nearest one last. A file is read once and again
+    when its modification time changes. Safe for several threads: a race reads a file twice.
+
+    Parameters
+    ----------
+    config : Config
+        What holds where no folder says otherwise.
+    """
+
+    def __init__(self, config: Config) -> None:
+        self._base = config
+        self._policies: dict[tuple[tuple[Path, int], ...], Policy] = {}
+
+    def __call__(self, path: Path, /) -> Policy:
+        """Return the policy in force for a track.
+
+        Raises
+        ------
+        TagError
+            A folder's configuration above it is not valid: the track is left alone.
+        """
+        found = []
+        for folder in reversed(path.absolute().parents):
+            file = folder / FOLDER_CONFIG
+            try:
+                found.append((file, file.stat().st_mtime_ns))
+            except OSError:
+                continue
+        key = tuple(found)
+        if key not in self._policies:
+            config = self._base
+            for file, _ in found:
+                try:
+                    config = load_folder_config(file, config)
+                except ConfigError as exc:
+                    problem = f"its folder's configuration is not valid: {exc}"
+                    raise TagError(path, problem, code="folder configuration") from exc
+            self._policies[key] = Policy.of(config)
+        return self._policies[key]
