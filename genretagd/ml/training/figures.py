@@ -1,0 +1,171 @@
+"""The report's pictures, as PNG bytes: quiet, one hue, readable in black and white."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+INK: Final = "#1f2933"
+SOFT: Final = "#7b8794"
+GRID: Final = "#e4e7eb"
+HUE: Final = "#0b7285"
+CONTRAST: Final = "#d9480f"
+DPI: Final = 160
+
+
+def confusion(matrix: NDArray[np.int64], names: Sequence[str]) -> bytes:
+    """Draw a confusion matrix: rows are what is true, columns what was said; shares colour, counts are written."""
+    size = 2.6 + 0.48 * len(names)
+    figure, axes = _canvas(size, size * 0.9)
+    shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
+    axes.imshow(shares, cmap=_ramp(), vmin=0, vmax=1)
+    for row, column in np.argwhere(matrix > 0):
+        colour = "white" if shares[row, column] > 0.5 else INK
+        weight = "bold" if row == column else "normal"
+        axes.text(
+            column, row, str(matrix[row, column]), ha="center", va="center", color=colour, weight=weight, size=9
+        )
+    axes.set_xticks(range(len(names)), names, rotation=40, ha="right", rotation_mode="anchor")
+    axes.set_yticks(range(len(names)), names)
+    axes.set_xlabel("said")
+    axes.set_ylabel("true")
+    axes.tick_params(length=0)
+    axes.grid(visible=False)
+    for spine in axes.spines.values():
+        spine.set_visible(False)
+    axes.set_xticks(np.arange(len(names) + 1) - 0.5, minor=True)
+    axes.set_yticks(np.arange(len(names) + 1) - 0.5, minor=True)
+    axes.grid(which="minor", color="white", linewidth=2)
+    axes.tick_params(which="minor", length=0)
+    return _png(figure)
+
+
+def reliability(bins: Sequence[Mapping[str, float]], *, error: float) -> bytes:
+    """Draw accuracy against confidence; a calibrated model lies on the diagonal."""
+    figure, axes = _canvas(4.8, 4.2)
+    axes.plot([0, 1], [0, 1], color=SOFT, linewidth=1, linestyle=(0, (4, 3)), label="perfectly calibrated")
+    for row in bins:
+        axes.bar(
+            row["low"],
+            row["accuracy"],
+            width=row["high"] - row["low"],
+            align="edge",
+            color=HUE,
+            alpha=0.25 + 0.75 * min(1.0, 3 * row["share"]),
+            edgecolor="white",
+        )
+    axes.plot(
+        [row["confidence"] for row in bins],
+        [row["accuracy"] for row in bins],
+        color=CONTRAST,
+        marker="o",
+        markersize=4,
+        linewidth=1.2,
+        label="mean of each bin",
+    )
+    axes.text(0.97, 0.06, f"ECE {error:.3f}", ha="right", color=INK, weight="bold")
+    axes.text(0.97, 0.01, "darker bars hold more tracks", ha="right", color=SOFT, size=8)
+    _unit_axes(axes, "confidence", "share right")
+    axes.legend(frameon=False, loc="upper left", fontsize=8)
+    return _png(figure)
+
+
+def coverage(
+    shares: NDArray[np.float64], accuracies: NDArray[np.float64], *, decided: tuple[float, float] | None
+) -> bytes:
+    """Draw the accuracy on the surest tracks against their share, and the point the threshold chooses."""
+    figure, axes = _canvas(4.8, 4.2)
+    settled = shares >= min(0.05, 10 / len(shares))
+    axes.plot(shares[settled], accuracies[settled], color=HUE, linewidth=2)
+    if decided is not None:
+        axes.plot(*decided, marker="o", markersize=8, color=CONTRAST)
+        axes.annotate(
+            f"threshold: {decided[0]:.0%} decided,\n{decided[1]:.0%} of them right",
+            decided,
+            xytext=(0, -40),
+            textcoords="offset points",
+            ha="center",
+            size=8.5,
+            color=CONTRAST,
+        )
+    low = min(0.95, float(accuracies[settled].min())) - 0.12
+    _unit_axes(axes, "share of tracks decided, the surest first", "share right")
+    axes.set_ylim(max(0.0, low), 1.01)
+    return _png(figure)
+
+
+def learning(histories: Sequence[Sequence[Mapping[str, float]]]) -> bytes | None:
+    """Draw loss and accuracy by epoch, one thin line per fold; None where nothing was recorded."""
+    runs = [history for history in histories if len(history) > 1]
+    if not runs:
+        return None
+    figure, axes = _canvas(9.4, 3.4, columns=2)
+    for place, (figure_name, title) in zip(axes, (("loss", "loss"), ("accuracy", "accuracy")), strict=True):
+        for prefix, colour, name in (("", HUE, "training"), ("valid_", CONTRAST, "validation")):
+            key = prefix + figure_name
+            label: str | None = name
+            for run in runs:
+                points = [(row.get("epoch", i + 1), row[key]) for i, row in enumerate(run) if key in row]
+                if points:
+                    x, y = zip(*points, strict=True)
+                    place.plot(x, y, color=colour, linewidth=1.6, alpha=max(0.35, 1 / len(runs)), label=label)
+                    label = None
+        place.set_xlabel("epoch")
+        place.set_title(title, loc="left", size=10, color=INK)
+        if place.get_legend_handles_labels()[0]:
+            place.legend(frameon=False, fontsize=8)
+    return _png(figure)
+
+
+def spectrogram(picture: NDArray[np.uint8]) -> bytes:
+    """Colour a spectrogram picture `[shape=(n_mels, columns)]`, the lowest band at the bottom."""
+    from matplotlib import colormaps
+    from matplotlib.image import imsave
+
+    stream = io.BytesIO()
+    imsave(stream, colormaps["magma"](picture[::-1]), format="png")
+    return stream.getvalue()
+
+
+def _canvas(width: float, height: float, *, columns: int = 1) -> tuple[Any, Any]:
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), dpi=DPI, layout="constrained", facecolor="white")
+    places = [figure.add_subplot(1, columns, number + 1) for number in range(columns)]
+    for axes in places:
+        axes.tick_params(colors=INK, labelsize=9)
+        axes.xaxis.label.set_color(SOFT)
+        axes.yaxis.label.set_color(SOFT)
+        axes.grid(color=GRID, linewidth=0.8)
+        axes.set_axisbelow(True)
+        for side, spine in axes.spines.items():
+            spine.set_visible(side in ("left", "bottom"))
+            spine.set_color(GRID)
+    return figure, places[0] if columns == 1 else places
+
+
+def _unit_axes(axes: Any, x: str, y: str) -> None:
+    from matplotlib.ticker import PercentFormatter
+
+    axes.set_xlim(0, 1)
+    axes.set_ylim(0, 1)
+    axes.xaxis.set_major_formatter(PercentFormatter(1.0))
+    axes.yaxis.set_major_formatter(PercentFormatter(1.0))
+    axes.set_xlabel(x)
+    axes.set_ylabel(y)
+
+
+def _ramp() -> Any:
+    from matplotlib.colors import LinearSegmentedColormap
+
+    return LinearSegmentedColormap.from_list("ramp", ["#f4f8f9", "#66b2be", HUE, "#05404b"])
+
+
+def _png(figure: Any) -> bytes:
+    stream = io.BytesIO()
+    figure.savefig(stream, format="png")
+    return stream.getvalue()

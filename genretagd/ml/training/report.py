@@ -1,0 +1,259 @@
+"""The report: one self-contained HTML file for a person, `metrics.json` for a program, PNGs for both."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from html import escape
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from genretagd.ml.training import figures
+from genretagd.ml.training.metrics import Outcomes, coverage_curve
+from genretagd.ml.training.page import PAGE
+
+MISTAKES: Final = 12
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Report:
+    """What a report is made of.
+
+    Attributes
+    ----------
+    title : str
+        The model's name, and what was measured.
+    metrics : mapping
+        As `metrics.measure` returns it.
+    outcomes : Outcomes
+        What it was measured on.
+    tracks : sequence of str [length=tracks]
+        Names to show.
+    picture_of : callable
+        From a track's position to its spectrogram `[shape=(n_mels, columns), dtype=uint8]`.
+    card : mapping of str to str
+        The model card: headings and plain text, paragraphs separated by blank lines.
+    histories : sequence of sequence of mapping
+        One list of epochs for each training run.
+    notes : sequence of str
+        What a reader should know beforehand: files left out, tracks without a known artist.
+    """
+
+    title: str
+    metrics: Mapping[str, Any]
+    outcomes: Outcomes
+    tracks: Sequence[str]
+    picture_of: Callable[[int], NDArray[np.uint8]]
+    card: Mapping[str, str]
+    histories: Sequence[Sequence[Mapping[str, float]]] = field(default=())
+    notes: Sequence[str] = field(default=())
+
+
+def write_report(report: Report, folder: Path) -> Path:
+    """Write ``report.html``, ``metrics.json`` and ``figures/*.png`` into a folder.
+
+    Returns
+    -------
+    Path
+        Of ``report.html``.
+    """
+    pictures = _draw(report)
+    mistakes = _mistakes(report)
+    (folder / "figures").mkdir(parents=True, exist_ok=True)
+    for stale in (folder / "figures").glob("*.png"):
+        stale.unlink()
+    for name, png in pictures.items():
+        (folder / "figures" / f"{name}.png").write_bytes(png)
+    for number, mistake in enumerate(mistakes, start=1):
+        (folder / "figures" / f"mistake-{number:02}.png").write_bytes(mistake.png)
+    metrics = json.dumps(report.metrics, indent=2, ensure_ascii=False, allow_nan=False)
+    (folder / "metrics.json").write_text(metrics + "\n", encoding="utf-8")
+    path = folder / "report.html"
+    path.write_text(_html(report, pictures, mistakes), encoding="utf-8")
+    return path
+
+
+@dataclass(frozen=True, slots=True)
+class _Mistake:
+    track: str
+    true: str
+    said: str
+    confidence: float
+    png: bytes
+
+
+def _draw(report: Report) -> dict[str, bytes]:
+    metrics = report.metrics
+    inside = report.outcomes.part(report.outcomes.truth >= 0)
+    decided = metrics["decided"]
+    chosen = (decided["share"], decided["precision"]) if decided["share"] > 0 else None
+    pictures = {
+        "confusion": figures.confusion(np.asarray(metrics["confusion"]), metrics["labels"]),
+        "reliability": figures.reliability(metrics["reliability"], error=metrics["ece"]),
+        "coverage": figures.coverage(*coverage_curve(inside), decided=chosen),
+    }
+    learning = figures.learning(report.histories)
+    return pictures | ({"learning": learning} if learning else {})
+
+
+def _mistakes(report: Report) -> list[_Mistake]:
+    outcomes = report.outcomes
+    wrong = np.flatnonzero(outcomes.said != outcomes.truth)
+    worst = wrong[np.argsort(-outcomes.confidence[wrong], kind="stable")][:MISTAKES]
+    return [
+        _Mistake(
+            report.tracks[index],
+            outcomes.names[outcomes.truth[index]] if outcomes.truth[index] >= 0 else "none of the labels",
+            outcomes.names[outcomes.said[index]],
+            float(outcomes.confidence[index]),
+            figures.spectrogram(report.picture_of(int(index))),
+        )
+        for index in worst
+    ]
+
+
+def _html(report: Report, pictures: Mapping[str, bytes], mistakes: Sequence[_Mistake]) -> str:
+    metrics = report.metrics
+    sections = [
+        _tiles(metrics),
+        _notes(report.notes),
+        _section("What is taken for what", _image(pictures["confusion"], "Confusion matrix", "wide")),
+        _section("Genre by genre", _genre_table(metrics)),
+        _section(
+            "Can its confidence be trusted?",
+            '<div class="pair">'
+            + _figure(
+                pictures["reliability"],
+                "Reliability diagram",
+                "Of the tracks it is 70 % sure of, is it right on 70 %? On the diagonal it is.",
+            )
+            + _figure(
+                pictures["coverage"],
+                "Accuracy against coverage",
+                "How often it is right if only the surest tracks are decided and the others left alone.",
+            )
+            + "</div>",
+        ),
+        _section("Music outside the labels", _outside(metrics["outside"])),
+    ]
+    if "learning" in pictures:
+        sections.append(_section("How it learnt", _image(pictures["learning"], "Learning curves", "wide")))
+    if mistakes:
+        sections.append(_section("The most confident mistakes", _gallery(mistakes)))
+    sections.append(_section("Model card", _card(report.card)))
+    return PAGE.format(title=escape(report.title), body="\n".join(section for section in sections if section))
+
+
+def _tiles(metrics: Mapping[str, Any]) -> str:
+    intervals, decided = metrics["intervals"], metrics["decided"]
+
+    def percent(name: str, value: float) -> tuple[str, str]:
+        low, high = intervals[name]
+        return f"{value:.1%}", f"95 % interval {low:.1%} to {high:.1%}"
+
+    low, high = intervals["ece"]
+    tiles = [
+        ("accuracy", *percent("accuracy", metrics["accuracy"])),
+        ("macro F1", *percent("macro_f1", metrics["macro_f1"])),
+        ("calibration error", f"{metrics['ece']:.3f}", f"95 % interval {low:.3f} to {high:.3f}"),
+        (
+            "right on the surest 80 %",
+            *percent("accuracy_at_80_percent_coverage", metrics["accuracy_at_80_percent_coverage"]),
+        ),
+        (
+            "decided at the threshold",
+            f"{decided['share']:.0%}",
+            f"{decided['precision']:.1%} of them right, from confidence {decided['min_confidence']:.2f} on",
+        ),
+    ]
+    if metrics["outside"]:
+        outside = metrics["outside"]
+        tiles.append(
+            (
+                "foreign music left alone",
+                f"{outside['undecided']:.0%}",
+                f"of {outside['tracks']} tracks outside the labels",
+            )
+        )
+    cells = "".join(
+        f'<div class="tile"><span>{escape(name)}</span><b>{value}</b><small>{escape(detail)}</small></div>'
+        for name, value, detail in tiles
+    )
+    scope = f"{metrics['tracks']} tracks of {metrics['groups']} artists or groups, {len(metrics['labels'])} labels"
+    return f'<p class="scope">{scope}</p><div class="tiles">{cells}</div>'
+
+
+def _notes(notes: Sequence[str]) -> str:
+    if not notes:
+        return ""
+    return '<aside class="notes">' + "".join(f"<p>{escape(note)}</p>" for note in notes) + "</aside>"
+
+
+def _genre_table(metrics: Mapping[str, Any]) -> str:
+    head = "<tr><th>genre</th><th class='n'>tracks</th><th>precision</th><th>recall</th><th>F1</th></tr>"
+    rows = []
+    for name, row in metrics["per_genre"].items():
+        cells = "".join(f"<td>{_bar(row[key])}</td>" for key in ("precision", "recall", "f1"))
+        rows.append(f"<tr><th scope='row'>{escape(name)}</th><td class='n'>{row['tracks']}</td>{cells}</tr>")
+    caption = "Bars show the value, thin lines the 95 % interval of a bootstrap over artists."
+    return f"<table>{head}{''.join(rows)}</table><p class='caption'>{caption}</p>"
+
+
+def _bar(figure: Mapping[str, Any]) -> str:
+    low, high = figure["interval"]
+    return (
+        f"<div class='bar' title='{low:.1%} to {high:.1%}'><i style='width:{figure['value']:.1%}'></i>"
+        f"<u style='left:{low:.1%};width:{max(high - low, 0.004):.1%}'></u></div>"
+        f"<span class='value'>{figure['value']:.0%} <small>{low * 100:.0f}–{high * 100:.0f}</small></span>"
+    )
+
+
+def _outside(outside: Mapping[str, Any] | None) -> str:
+    if outside is None:
+        return (
+            "<p>Nothing outside the labels was measured. Name folders of other music with "
+            "<code>--outside</code>.</p>"
+        )
+    low, high = outside["intervals"]["undecided"]
+    text = (
+        f"<p><b>{outside['undecided']:.0%}</b> (95 % interval {low:.0%} to {high:.0%}) of {outside['tracks']} tracks "
+        "that are none of the labels are left undecided, as they should be."
+    )
+    taken = ", ".join(f"{escape(name)} {count}" for name, count in outside["taken_for"].items())
+    return text + (f" The others are taken for: {taken}.</p>" if taken else "</p>")
+
+
+def _gallery(mistakes: Sequence[_Mistake]) -> str:
+    cards = "".join(
+        f"<figure>{_image(m.png, f'Spectrogram of {m.track}')}<figcaption><b>{escape(m.true)}</b> said to be "
+        f"<b class='wrong'>{escape(m.said)}</b> <span>{m.confidence:.0%}</span><small>{escape(m.track)}</small>"
+        "</figcaption></figure>"
+        for m in mistakes
+    )
+    return f'<div class="gallery">{cards}</div>'
+
+
+def _card(card: Mapping[str, str]) -> str:
+    parts = []
+    for heading, text in card.items():
+        paragraphs = "".join(f"<p>{escape(part)}</p>" for part in text.split("\n\n"))
+        parts.append(f"<dt>{escape(heading)}</dt><dd>{paragraphs}</dd>")
+    return f"<dl>{''.join(parts)}</dl>"
+
+
+def _figure(png: bytes, title: str, caption: str) -> str:
+    return f"<figure>{_image(png, title)}<figcaption>{escape(caption)}</figcaption></figure>"
+
+
+def _section(title: str, body: str) -> str:
+    return f"<section><h2>{escape(title)}</h2>{body}</section>"
+
+
+def _image(png: bytes, alt: str, kind: str = "") -> str:
+    data = base64.b64encode(png).decode("ascii")
+    return f'<img class="{kind}" alt="{escape(alt)}" src="data:image/png;base64,{data}">'
