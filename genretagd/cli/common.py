@@ -61,31 +61,44 @@ def named_tracks(paths: Iterable[Path], config: Config, problem: Callable[[Outco
     config : Config
         Says what is passed over, and whether links are followed.
     problem : callable
-        Told the outcome of each directory that cannot be listed.
+        Told the outcome of each directory that cannot be listed, and of what is no file.
 
     Raises
     ------
     UsageError
         A named path is not there; said before the first track is touched.
     """
-    from genretagd.library import walk
-
     named = list(paths)
     for path in named:
         if not os.path.lexists(path):
             raise UsageError(f"{path}: no such file or directory, check the spelling")
-
-    def unreadable(path: Path, exc: OSError) -> None:
-        reason = f"cannot be listed: {exc.strerror or exc}"
-        problem(Outcome(path, Status.FAILED, reason=reason, code="unreadable"))
-
     seen: set[Path] = set()
     for path in named:
-        if path.is_dir():
-            found = walk(path, symlinks=config.library.symlinks, unreadable=unreadable)
-        else:
-            found = iter([path])
-        for track in found:
+        for track in _tracks_below(path, config, problem) if path.is_dir() else (path,):
             if track not in seen:
                 seen.add(track)
                 yield track
+
+
+def _tracks_below(directory: Path, config: Config, problem: Callable[[Outcome], None]) -> Iterator[Path]:
+    from genretagd.watcher.ignoring import IgnoreRules  # `--help` does without
+    from genretagd.watcher.scanning import Walk
+
+    def unreadable(path: str, reason: str) -> None:
+        problem(Outcome(Path(path), Status.FAILED, reason=f"cannot be listed: {reason}", code="unreadable"))
+
+    def odd(path: str) -> None:
+        problem(Outcome(Path(path), Status.SKIPPED, reason="no regular file", code="not a file"))
+
+    root = os.fspath(directory)
+    walk = Walk(
+        IgnoreRules(root, config.library.ignore),
+        follow=config.library.symlinks,
+        on_skip=unreadable,
+        on_odd=odd,
+    )
+    try:
+        for listing in walk.below(root.rstrip("/") or "/"):
+            yield from (Path(path) for path, _ in sorted(listing.files, key=lambda item: item[0]))
+    except OSError as exc:
+        unreadable(root, exc.strerror or str(exc))

@@ -58,6 +58,8 @@ class Walk:
         to it, so a cycle ends.
     on_skip : callable
         Told (path, reason) for a directory that cannot be listed.
+    on_odd : callable
+        Told the path of what has the name of an audio file and is no file (a pipe, a socket).
 
     Attributes
     ----------
@@ -68,6 +70,7 @@ class Walk:
     rules: IgnoreRules
     follow: bool = False
     on_skip: Callable[[str, str], None] = lambda _path, _reason: None
+    on_odd: Callable[[str], None] = lambda _path: None
     unreadable: int = 0
     _seen: set[tuple[int, int]] = field(default_factory=set)
 
@@ -124,6 +127,8 @@ class Walk:
                     if look is not None:
                         files.append((entry.path, look))
                         continue
+                    if not entry.is_dir() and not entry.is_symlink():
+                        self.on_odd(entry.path)
                 if is_directory_name(name) and entry.is_dir(follow_symlinks=self.follow):
                     subdirectories.append(entry.path)
         return Listing(directory, identity, status.st_mtime_ns, tuple(files)), subdirectories
