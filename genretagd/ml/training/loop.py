@@ -1,0 +1,395 @@
+"""The training loop: draws patches, fits, averages weights, stops early, resumes where it was interrupted."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from genretagd.errors import CorpusError
+from genretagd.ml.training import augment, network, targets
+
+Floats = NDArray[np.float32]
+Dress = Callable[[Floats], Floats]
+
+DRAW: Final = 1
+CHECKPOINT_VERSION: Final = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Examples:
+    """What is learnt from: one row per track.
+
+    Attributes
+    ----------
+    pictures : sequence of np.ndarray [shape=(n_mels, n_frames), dtype=uint8]
+        Log-mel spectrograms, lowest band first. Read one at a time, so they may live on disk.
+    genres : np.ndarray [shape=(n, n_outputs)]
+        Target distribution over the outputs times the weight of the example; zeros where nothing is known.
+    share : np.ndarray [shape=(n,)]
+        How often each track is drawn, relative to the others.
+    teacher : np.ndarray [shape=(n, windows, size)], optional
+        The teachers' targets.
+    known : np.ndarray [shape=(n, size)], optional
+        Weight of each of them; 0 where the teacher has not heard the track.
+    """
+
+    pictures: Sequence[NDArray[np.uint8]]
+    genres: Floats
+    share: Floats
+    teacher: Floats | None = None
+    known: Floats | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Schedule:
+    """How long and how fast to learn.
+
+    Attributes
+    ----------
+    epochs : int
+        Number of rounds; the learning rate falls along a cosine over all of them.
+    steps : int
+        Batches per epoch; 0 for as many as there are tracks.
+    batch_size : int
+        Patches per batch.
+    learning_rate, warm_up, weight_decay : float
+        Highest rate of AdamW, the share of all steps that leads up to it, and its decay.
+    averaging : float
+        Momentum of the moving average of the weights that is kept in the end.
+    smoothing : float
+        Label smoothing.
+    teacher_weight : float
+        Weight of the teachers' squared error beside the genres' cross entropy.
+    patience : int
+        Stop after so many epochs without a better validation loss; 0 for never. The best weights are kept.
+    seed : int
+        Everything drawn at random follows from it.
+    """
+
+    epochs: int = 30
+    steps: int = 0
+    batch_size: int = 32
+    learning_rate: float = 2e-3
+    warm_up: float = 0.05
+    weight_decay: float = 1e-2
+    averaging: float = 0.998
+    smoothing: float = 0.1
+    teacher_weight: float = 1.0
+    patience: int = 0
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Where training stands after an epoch; `seconds_left` is an estimate."""
+
+    epoch: int
+    epochs: int
+    loss: float
+    validation_loss: float | None
+    validation_accuracy: float | None
+    seconds_left: float
+
+
+@dataclass(slots=True)
+class History:
+    """What happened: one `Progress` per epoch, and the epoch whose weights were kept."""
+
+    epochs: list[Progress] = field(default_factory=list)
+    best_epoch: int = 0
+
+
+def fit(
+    model: Any,
+    examples: Examples,
+    *,
+    schedule: Schedule,
+    augmentation: augment.Augmentation | None = None,
+    validation: Examples | None = None,
+    dress: Dress | None = None,
+    checkpoint: Path | None = None,
+    report: Callable[[Progress], None] | None = None,
+) -> History:
+    """Train `model` in place and leave the averaged weights in it.
+
+    Parameters
+    ----------
+    model : keras.Model
+        From `network.build_default` or `network.build_seed`.
+    examples : Examples
+        The training part.
+    schedule : Schedule
+        How long and how fast.
+    augmentation : Augmentation, optional
+        How patches are changed; `augment.Augmentation()` if not given.
+    validation : Examples, optional
+        The validation part, of other artists; needed for early stopping.
+    dress : callable, optional
+        Turns patches `[shape=(batch, n_mels, frames)]` into the network's input; adds a channel by default.
+    checkpoint : Path, optional
+        Where the state is written after each epoch. If it is there already and of the same schedule,
+        training goes on from it, to the same result as if it had never been interrupted.
+    report : callable, optional
+        Told about each epoch.
+
+    Returns
+    -------
+    History
+
+    Raises
+    ------
+    CorpusError
+        The checkpoint is of another training.
+    """
+    how = augmentation if augmentation is not None else augment.Augmentation()
+    drawer = _Drawer(model, examples, schedule=schedule, how=how, dress=dress or add_channel)
+    steps = schedule.steps or max(1, len(examples.share) // schedule.batch_size)
+    optimizer = _compile(model, schedule=schedule, steps=steps)
+    history, best, first = History(), _Best(), 0
+    if checkpoint is not None and checkpoint.exists():
+        history, best, first = _restore(model, optimizer, checkpoint, schedule=schedule)
+    started = time.monotonic()
+    with ThreadPoolExecutor(1) as ahead:
+        for epoch in range(first, schedule.epochs):
+            loss = _epoch(model, drawer, epoch=epoch, steps=steps, ahead=ahead)
+            seen = _validate(model, optimizer, validation, frames=drawer.frames, dress=drawer.dress)
+            left = (time.monotonic() - started) / (epoch + 1 - first) * (schedule.epochs - epoch - 1)
+            step = Progress(epoch + 1, schedule.epochs, loss, *(seen or (None, None)), left)
+            history.epochs.append(step)
+            if report is not None:
+                report(step)
+            if seen is not None and seen[0] < best.loss and schedule.patience:
+                best = _Best(seen[0], epoch + 1, _averaged(optimizer, model))
+            if checkpoint is not None:
+                _save(model, optimizer, checkpoint, schedule=schedule, history=history, best=best)
+            if schedule.patience and best.epoch and epoch + 1 - best.epoch >= schedule.patience:
+                break
+    optimizer.finalize_variable_values(model.trainable_variables)
+    if best.weights is not None:
+        model.set_weights(best.weights)
+    history.best_epoch = best.epoch or len(history.epochs)
+    return history
+
+
+def add_channel(patches: Floats) -> Floats:
+    """Give patches the one channel of the default network."""
+    return patches[..., None]
+
+
+def track_logits(
+    model: Any,
+    pictures: Sequence[NDArray[np.uint8]],
+    *,
+    frames: int,
+    dress: Dress = add_channel,
+    per_track: int = 3,
+    batch_size: int = 66,
+) -> Floats:
+    """Return each track's logits, the mean over patches evenly spread over it `[shape=(n, n_outputs)]`."""
+    found: list[Floats] = []
+    size = max(1, batch_size // per_track)
+    for first in range(0, len(pictures), size):
+        patches = [
+            augment.take(pictures[i], cut=augment.Cut(start, min(frames, pictures[i].shape[1])), frames=frames)
+            for i in range(first, min(first + size, len(pictures)))
+            for start in np.linspace(0.0, max(0, pictures[i].shape[1] - frames), per_track)
+        ]
+        logits = np.asarray(model(dress(np.stack(patches)), training=False)[network.GENRE_OUTPUT], np.float32)
+        found.append(logits.reshape(-1, per_track, logits.shape[-1]).mean(axis=1))
+    return np.concatenate(found)
+
+
+class _Drawer:
+    """Draws batches; which ones depends on seed, epoch and step alone."""
+
+    def __init__(
+        self, model: Any, examples: Examples, *, schedule: Schedule, how: augment.Augmentation, dress: Dress
+    ) -> None:
+        self.examples, self.schedule, self.how, self.dress = examples, schedule, how, dress
+        self.frames = int(model.input.shape[2])
+        taught = model.output.get(network.TEACHER_OUTPUT)
+        self.steps = 0 if taught is None or examples.teacher is None else int(taught.shape[1])
+        self.teacher_size = 0 if taught is None else int(taught.shape[2])
+        self.taught_steps = 0 if taught is None else int(taught.shape[1])
+        self.chances = np.asarray(examples.share, np.float64) / np.sum(examples.share, dtype=np.float64)
+
+    def epoch_order(self, epoch: int, *, steps: int) -> NDArray[np.intp]:
+        """Return the tracks of an epoch, each as often as its share says, up to chance, and spread evenly."""
+        rng = np.random.default_rng((self.schedule.seed, DRAW, epoch))
+        wanted = steps * self.schedule.batch_size
+        points = (np.arange(wanted) + rng.random()) / wanted
+        order = rng.permutation(len(self.chances))
+        drawn = order[np.searchsorted(np.cumsum(self.chances[order]), points).clip(max=len(order) - 1)]
+        return rng.permutation(drawn)
+
+    def batch(self, tracks: NDArray[np.intp], *, epoch: int, step: int) -> tuple[Floats, dict[str, Floats]]:
+        """Cut, change and mix one batch."""
+        rng = np.random.default_rng((self.schedule.seed, epoch, step, len(tracks)))
+        examples = self.examples
+        patches: list[Floats] = []
+        taught: list[Floats] = []
+        for i in tracks:
+            picture = examples.pictures[i]
+            n_frames = picture.shape[1]
+            cut = augment.draw_cut(rng, n_frames=n_frames, frames=self.frames, stretch=self.how.stretch)
+            patches.append(augment.take(picture, cut=cut, frames=self.frames))
+            if self.steps and examples.teacher is not None:
+                taught.append(targets.spread(examples.teacher[i], cut=cut, n_frames=n_frames, steps=self.steps))
+        x = augment.disturb(np.stack(patches), rng=rng, how=self.how)
+        weight = examples.genres[tracks].sum(axis=1, keepdims=True)
+        even = weight / examples.genres.shape[1]
+        y = {network.GENRE_OUTPUT: examples.genres[tracks] * (1 - self.schedule.smoothing) + even * self.schedule.smoothing}
+        if self.taught_steps:
+            y[network.TEACHER_OUTPUT] = self._taught(tracks, taught)
+        share = augment.mixing_weights(rng, n=len(tracks), alpha=self.how.mixup)
+        x = _mix(x, share)
+        y = {name: _mix(value, share).astype(np.float32) for name, value in y.items()}
+        return self.dress(x), y
+
+    def _taught(self, tracks: NDArray[np.intp], taught: list[Floats]) -> Floats:
+        """Put the teachers' targets and their weights side by side."""
+        if not taught or self.examples.known is None:
+            return np.zeros((len(tracks), self.taught_steps, 2 * self.teacher_size), np.float32)
+        known = np.repeat(self.examples.known[tracks][:, None], self.steps, axis=1)
+        return np.concatenate([np.stack(taught), known], axis=2)
+
+
+def _mix(values: Floats, share: Floats) -> Floats:
+    """Mix each row with its neighbour."""
+    if (share == 1.0).all():
+        return values
+    own = share.reshape(-1, *([1] * (values.ndim - 1)))
+    return own * values + (1 - own) * np.roll(values, 1, axis=0)
+
+
+def _compile(model: Any, *, schedule: Schedule, steps: int) -> Any:
+    """Prepare the optimiser and the losses."""
+    import keras
+    from keras import ops
+
+    def genre_loss(wanted: Any, logits: Any) -> Any:
+        return -ops.sum(wanted * ops.log_softmax(logits, axis=-1), axis=-1)
+
+    def teacher_loss(wanted: Any, given: Any) -> Any:
+        size = given.shape[-1]
+        error = ops.square(wanted[..., :size] - given) * wanted[..., size:]
+        return ops.mean(error, axis=-1)
+
+    total = schedule.epochs * steps
+    warm = max(1, int(total * schedule.warm_up))
+    rate = keras.optimizers.schedules.CosineDecay(
+        schedule.learning_rate / 20, max(1, total - warm), alpha=0.01, warmup_target=schedule.learning_rate, warmup_steps=warm
+    )
+    optimizer = keras.optimizers.AdamW(
+        rate, weight_decay=schedule.weight_decay, use_ema=True, ema_momentum=schedule.averaging, clipnorm=5.0
+    )
+    losses: dict[str, Any] = {network.GENRE_OUTPUT: genre_loss}
+    if network.TEACHER_OUTPUT in model.output:
+        losses[network.TEACHER_OUTPUT] = teacher_loss
+    weights = {name: schedule.teacher_weight if name == network.TEACHER_OUTPUT else 1.0 for name in losses}
+    model.compile(optimizer=optimizer, loss=losses, loss_weights=weights, jit_compile=False)
+    optimizer.build(model.trainable_variables)
+    return optimizer
+
+
+def _epoch(model: Any, drawer: _Drawer, *, epoch: int, steps: int, ahead: ThreadPoolExecutor) -> float:
+    """Train for one epoch, the next batch being made meanwhile, and return the mean loss."""
+    size = drawer.schedule.batch_size
+    order = drawer.epoch_order(epoch, steps=steps)
+    coming = ahead.submit(drawer.batch, order[:size], epoch=epoch, step=0)
+    total = 0.0
+    for step in range(steps):
+        x, y = coming.result()
+        if step + 1 < steps:
+            coming = ahead.submit(drawer.batch, order[(step + 1) * size : (step + 2) * size], epoch=epoch, step=step + 1)
+        model.reset_metrics()
+        total += float(np.ravel(model.train_on_batch(x, y))[0])
+    return total / steps
+
+
+def _averaged(optimizer: Any, model: Any) -> list[Any]:
+    """Return the model's weights with the moving averages in place of the trained ones."""
+    raw = model.get_weights()
+    optimizer.finalize_variable_values(model.trainable_variables)
+    weights: list[Any] = model.get_weights()
+    model.set_weights(raw)
+    return weights
+
+
+def _validate(
+    model: Any, optimizer: Any, validation: Examples | None, *, frames: int, dress: Dress
+) -> tuple[float, float] | None:
+    """Return cross entropy and accuracy of the averaged weights on whole tracks."""
+    if validation is None:
+        return None
+    raw = model.get_weights()
+    optimizer.finalize_variable_values(model.trainable_variables)
+    logits = track_logits(model, validation.pictures, frames=frames, dress=dress)
+    model.set_weights(raw)
+    logits = logits - logits.max(axis=1, keepdims=True)
+    logs = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
+    loss = -(validation.genres * logs).sum(axis=1).mean()
+    return float(loss), float((logits.argmax(axis=1) == validation.genres.argmax(axis=1)).mean())
+
+
+@dataclass(frozen=True, slots=True)
+class _Best:
+    """The best validation loss so far, its epoch and weights."""
+
+    loss: float = float("inf")
+    epoch: int = 0
+    weights: list[Any] | None = None
+
+
+def _save(
+    model: Any, optimizer: Any, path: Path, *, schedule: Schedule, history: History, best: _Best
+) -> None:
+    """Write the whole state beside the checkpoint and move it into place."""
+    arrays = {f"model_{i}": np.asarray(v) for i, v in enumerate(model.variables)}
+    arrays |= {f"optimizer_{i}": np.asarray(v) for i, v in enumerate(optimizer.variables)}
+    arrays |= {f"best_{i}": np.asarray(v) for i, v in enumerate(best.weights or [])}
+    rows = [[p.epoch, p.loss, *(np.nan if v is None else v for v in (p.validation_loss, p.validation_accuracy))] for p in history.epochs]
+    arrays["history"] = np.asarray(rows)
+    arrays["best"] = np.asarray([best.loss, best.epoch])
+    arrays["schedule"] = np.asarray(_fingerprint(schedule))
+    part = path.with_name(f"{path.name}.part")
+    with part.open("wb") as file:
+        np.savez(file, **arrays)
+        file.flush()
+        os.fsync(file.fileno())
+    part.replace(path)
+
+
+def _restore(model: Any, optimizer: Any, path: Path, *, schedule: Schedule) -> tuple[History, _Best, int]:
+    """Read the state back."""
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            if str(arrays["schedule"]) != _fingerprint(schedule):
+                raise CorpusError(f"{path}: checkpoint of another training, remove it or train with the same options")
+            for prefix, variables in (("model", model.variables), ("optimizer", optimizer.variables)):
+                for i, variable in enumerate(variables):
+                    variable.assign(arrays[f"{prefix}_{i}"])
+            n_best = sum(name.startswith("best_") for name in arrays.files)
+            weights = [arrays[f"best_{i}"] for i in range(n_best)] or None
+            best = _Best(float(arrays["best"][0]), int(arrays["best"][1]), weights)
+            rows = arrays["history"]
+    except (OSError, ValueError, KeyError) as exc:
+        raise CorpusError(f"{path}: checkpoint cannot be read ({exc}), remove it") from exc
+    history = History()
+    for epoch, loss, validation_loss, accuracy in rows:
+        seen = (None, None) if np.isnan(validation_loss) else (float(validation_loss), float(accuracy))
+        history.epochs.append(Progress(int(epoch), schedule.epochs, float(loss), *seen, 0.0))
+    return history, best, len(history.epochs)
+
+
+def _fingerprint(schedule: Schedule) -> str:
+    """Say in one line what a checkpoint was made with."""
+    return f"{CHECKPOINT_VERSION} {sorted(asdict(replace(schedule)).items())}"

@@ -1,0 +1,166 @@
+"""Teachers: what published taggers say about the same music, as targets for a student network."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from genretagd.errors import CorpusError
+from genretagd.ml.training.augment import Cut
+
+MOST_COMPONENTS: Final = 64
+FLOOR: Final = 1e-4
+
+Scores = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Teacher:
+    """One teacher's space of targets: standardised log-odds, the many-classed ones reduced.
+
+    Attributes
+    ----------
+    name : str
+        Where its scores came from.
+    mean, scale : np.ndarray [shape=(n_classes,)]
+        Of the log-odds, over all windows.
+    axes : np.ndarray [shape=(n_classes, n_components)]
+        Principal axes of the standardised log-odds.
+    """
+
+    name: str
+    mean: Scores
+    scale: Scores
+    axes: Scores
+
+    @property
+    def size(self) -> int:
+        """Length of a target vector."""
+        return int(self.axes.shape[1])
+
+    def targets(self, scores: Scores) -> Scores:
+        """Turn scores `[shape=(..., n_classes)]` in [0, 1] into targets `[shape=(..., size)]`."""
+        return np.asarray(((log_odds(scores) - self.mean) / self.scale) @ self.axes, np.float32)
+
+
+def log_odds(scores: Scores) -> Scores:
+    """Return log(p / (1 - p)), with p kept away from 0 and 1 by `FLOOR`."""
+    p = np.clip(scores, 0.0, 1.0)
+    return np.asarray(np.log(p + FLOOR) - np.log(1.0 - p + FLOOR), np.float32)
+
+
+def fit_teacher(name: str, scores: Iterable[Scores], *, most: int = MOST_COMPONENTS) -> Teacher:
+    """Learn a teacher's space from its scores on the training tracks.
+
+    The components are scaled so that the squared length of a target is 1 per component on average,
+    in the proportions of the principal components.
+    """
+    rows = log_odds(np.concatenate([np.asarray(s, np.float32) for s in scores]))
+    mean = rows.mean(axis=0)
+    scale = rows.std(axis=0) + 1e-3
+    rows = (rows - mean) / scale
+    n_classes = rows.shape[1]
+    if n_classes <= most:
+        return Teacher(name, mean, scale, np.eye(n_classes, dtype=np.float32))
+    values, vectors = np.linalg.eigh(rows.T @ rows / len(rows))
+    kept = np.argsort(values)[::-1][:most]
+    axes = vectors[:, kept] * np.sqrt(most / values[kept].sum())
+    return Teacher(name, mean, scale, axes.astype(np.float32))
+
+
+def read_scores(path: Path) -> dict[str, Scores]:
+    """Read a file of teacher scores: an ``.npz`` with names and an array `[shape=(n, windows, n_classes)]`.
+
+    The names are under ``id`` or ``track_id`` and equal the pictures' names without suffix; the scores
+    are whatever other array there is, in [0, 1], windows spread over the track in order.
+
+    Raises
+    ------
+    CorpusError
+        The file cannot be read or holds something else.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            names = next((arrays[key] for key in ("id", "track_id") if key in arrays.files), None)
+            scores = next((arrays[key] for key in arrays.files if arrays[key].ndim == 3), None)
+    except (OSError, ValueError) as exc:
+        raise CorpusError(f"{path}: teacher scores cannot be read ({exc}), give an .npz file") from exc
+    if names is None or scores is None or len(names) != len(scores):
+        raise CorpusError(
+            f"{path}: no teacher scores in it, give an .npz with `id` and an array of (tracks, windows, classes)"
+        )
+    return {str(name): np.asarray(row, np.float32) for name, row in zip(names, scores, strict=True)}
+
+
+def spread(targets: Scores, *, cut: Cut, n_frames: int, steps: int, margin: float = 0.0) -> Scores:
+    """Return the targets of a patch's time steps by linear interpolation between a track's windows.
+
+    Parameters
+    ----------
+    targets : np.ndarray [shape=(windows, size)]
+        Of the whole spectrogram, window centres evenly spread over it.
+    cut : Cut
+        Where in the spectrogram the patch lies.
+    n_frames : int
+        Length of the spectrogram.
+    steps : int
+        Number of time steps of the network's output.
+    margin : float
+        Distance of the outermost windows' edges from the ends, as a share of the whole.
+
+    Returns
+    -------
+    np.ndarray [shape=(steps, size)]
+    """
+    windows = len(targets)
+    centres = cut.start + (np.arange(steps) + 0.5) * (cut.length / steps)
+    place = (centres / n_frames - margin) / (1.0 - 2.0 * margin) * windows - 0.5
+    place = np.clip(place, 0.0, windows - 1)
+    before = place.astype(np.intp)
+    after = np.minimum(before + 1, windows - 1)
+    weight = (place - before).astype(np.float32)[:, None]
+    return targets[before] + (targets[after] - targets[before]) * weight
+
+
+def combine(teachers: Sequence[tuple[Teacher, Mapping[str, Scores]]], name: str) -> tuple[Scores, Scores] | None:
+    """Return the targets of all teachers side by side and which of them are known, or None for an unknown track.
+
+    Returns
+    -------
+    targets : np.ndarray [shape=(windows, size)]
+        0 where a teacher has not heard the track.
+    known : np.ndarray [shape=(size,)]
+        1 or 0.
+    """
+    found = [scores.get(name) for _, scores in teachers]
+    if all(scores is None for scores in found):
+        return None
+    windows = next(len(scores) for scores in found if scores is not None)
+    parts, known = [], []
+    for (teacher, _), scores in zip(teachers, found, strict=True):
+        parts.append(np.zeros((windows, teacher.size), np.float32) if scores is None else teacher.targets(scores))
+        known.append(np.full(teacher.size, scores is not None, np.float32))
+    return np.concatenate(parts, axis=1), np.concatenate(known)
+
+
+def probe_features(targets: Scores) -> Scores:
+    """Summarise a track's targets `[shape=(windows, size)]` for a linear probe: mean and maximum over time."""
+    return np.concatenate([targets.mean(axis=0), targets.max(axis=0)])
+
+
+def fit_probe(features: Scores, labels: Sequence[int], *, strength: float = 0.03) -> Any:
+    """Fit a linear probe from teacher features to outputs: standardised, L2-regularised logistic regression.
+
+    Returns a scikit-learn pipeline with `predict_proba`; its classes are those that occur in `labels`.
+    """
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    probe = make_pipeline(StandardScaler(), LogisticRegression(C=strength, max_iter=2000))
+    return probe.fit(features, np.asarray(labels))
