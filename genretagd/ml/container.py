@@ -116,7 +116,9 @@ def explained(path: Path, exc: Exception, *, known_magic: bool) -> DecodeError:
     import av  # noqa: PLC0415
 
     if isinstance(exc, MemoryError):
-        return DecodeError(path, "decoding it asks for more memory than there is, leave it out", code="corrupt")
+        return DecodeError(
+            path, "decoding it asks for more memory than there is, leave it out", code="corrupt"
+        )
     if isinstance(exc, av.error.DecoderNotFoundError):
         return DecodeError(path, "no decoder for its codec, convert it to another format", code="unsupported")
     if isinstance(exc, av.error.InvalidDataError | av.error.DemuxerNotFoundError | EOFError | ValueError):
@@ -154,7 +156,10 @@ def _read_head(path: Path) -> tuple[bytes, int]:
 def _unreadable(path: Path, exc: OSError) -> DecodeError:
     transient = not isinstance(exc, FileNotFoundError | PermissionError)
     return DecodeError(
-        path, f"cannot be read ({_words(exc)}), check the file and its permissions", code="unreadable", transient=transient
+        path,
+        f"cannot be read ({_words(exc)}), check the file and its permissions",
+        code="unreadable",
+        transient=transient,
     )
 
 

@@ -134,7 +134,9 @@ def read_excerpts(path: Path, *, sr: int, count: int, seconds: float) -> Excerpt
         kept = [pair for pair in zip(found.starts, found.waveforms, strict=True) if pair[1].size]
         if not kept:
             raise DecodeError(path, "damaged (no sound could be decoded), get another copy", code="corrupt")
-        return Excerpts(length, tuple(start for start, _ in kept), tuple(wave for _, wave in kept), found.damaged)
+        return Excerpts(
+            length, tuple(start for start, _ in kept), tuple(wave for _, wave in kept), found.damaged
+        )
 
 
 def _complete(found: Excerpts, length: float, *, seconds: float, sr: int) -> bool:
@@ -341,7 +343,9 @@ def _mono(frame: Any) -> FloatArray:
     data = frame.to_ndarray()
     if not frame.format.is_planar:
         data = data.reshape(-1, len(frame.layout.channels)).T
-    samples = data[0] if data.shape[0] == 1 else data.mean(axis=0, dtype=np.float32 if data.itemsize < 8 else None)
+    samples = (
+        data[0] if data.shape[0] == 1 else data.mean(axis=0, dtype=np.float32 if data.itemsize < 8 else None)
+    )
     if data.dtype.kind == "u":
         return ((samples.astype(np.float32) - 128.0) / 128.0).astype(np.float32)
     if data.dtype.kind == "i":

@@ -1,0 +1,410 @@
+"""A model bundle: everything that serving needs to know of a model, checked before it is believed.
+
+The schema stands in docs/architecture.md. Nothing in a bundle is code, and nothing is unpickled.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from genretagd.errors import ModelError
+from genretagd.ml.checks import Checker
+from genretagd.ml.frontend import FloatArray, FrontEnd, PatchGeometry, PictureArray
+
+SCHEMA_VERSION: Final = 1
+DESCRIPTION: Final = "bundle.json"
+MODEL: Final = "model.tflite"
+TRAINABLE: Final = "model.keras"
+DEFAULT: Final = "default"
+FORBIDDEN_IN_LABELS: Final = ";/,\0"
+"""Media servers split a genre at the first three, ID3v2.4 at the last."""
+
+
+@dataclass(frozen=True, slots=True)
+class ExcerptChoice:
+    """So many excerpts per track, of so many seconds each."""
+
+    count: int = 3
+    seconds: float = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """From logits to probabilities; the formulas stand in docs/architecture.md."""
+
+    temperature: float = 1.0
+    outside_temperature: float = 1.0
+    outside_bias: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Thresholds:
+    """Least confidence to decide at, and the precision in [0, 1] that it was chosen for."""
+
+    min_confidence: float = 0.5
+    precision: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """A model bundle's description.
+
+    Attributes
+    ----------
+    name, version : str
+        Of the bundle.
+    labels : tuple of str
+        What the model can say, in the order of its logits.
+    outside_labels : tuple of str
+        Further logits for music or sound outside the labels.
+    front_end : FrontEnd
+        How spectrograms are made.
+    excerpts : ExcerptChoice
+        What is listened to.
+    patch : PatchGeometry
+        What the network takes.
+    calibration : Calibration
+        From logits to probabilities.
+    thresholds : Thresholds
+        When to decide.
+    metrics, data : mapping
+        What was measured, and on what it was trained; free in form.
+    licence : str
+        What that means for those who use it.
+    files : mapping of str to str
+        SHA-256 of every file beside the description.
+    directory : Path or None
+        Where it was read from.
+    identity : str
+        ``name-version@`` and the first eight digits of the description's own hash, which covers all files.
+    """
+
+    name: str
+    version: str
+    labels: tuple[str, ...]
+    outside_labels: tuple[str, ...] = ()
+    front_end: FrontEnd = field(default_factory=FrontEnd)
+    excerpts: ExcerptChoice = field(default_factory=ExcerptChoice)
+    patch: PatchGeometry = field(default_factory=PatchGeometry)
+    calibration: Calibration = field(default_factory=Calibration)
+    thresholds: Thresholds = field(default_factory=Thresholds)
+    metrics: Mapping[str, Any] = field(default_factory=dict)
+    data: Mapping[str, Any] = field(default_factory=dict)
+    licence: str = ""
+    files: Mapping[str, str] = field(default_factory=dict)
+    directory: Path | None = None
+    identity: str = ""
+
+    @property
+    def channels(self) -> int:
+        """Return how many channels a patch has."""
+        return 3 if self.patch.colormap else 1
+
+    def patch_shape(self) -> tuple[int, int | None, int]:
+        """Return height, width and channels of a patch; the width is None where excerpts decide it."""
+        if self.patch.resize_to is not None:
+            return (*self.patch.resize_to, self.channels)
+        return (self.front_end.n_mels, self.patch.frames, self.channels)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the content of ``bundle.json``."""
+        content = asdict(self)
+        del content["directory"], content["identity"]
+        return {"schema_version": SCHEMA_VERSION, **content}
+
+    @classmethod
+    def from_json(cls, content: Any, *, source: str = DESCRIPTION) -> Bundle:
+        """Return the bundle that a description describes.
+
+        Raises
+        ------
+        ModelError
+            With every field that is missing, unknown, of a wrong type or out of range.
+        """
+        checker = Checker(source)
+        root = checker.table("", content, known={"schema_version", *_names(cls)} - {"directory", "identity"})
+        if root.get("schema_version") != SCHEMA_VERSION:
+            raise ModelError(
+                f"{source}: schema version {root.get('schema_version')!r}, this program reads {SCHEMA_VERSION}; "
+                "install the matching version of genretagd or train the bundle anew"
+            )
+        labels = checker.texts("labels", root.get("labels"), least=2)
+        outside = checker.texts("outside_labels", root.get("outside_labels", []))
+        for label in (*labels, *outside):
+            checker.require(
+                not any(char in label for char in FORBIDDEN_IN_LABELS),
+                "labels",
+                f"{label!r} holds one of ; / , which players split genres at",
+            )
+        checker.require(len({*labels, *outside}) == len(labels) + len(outside), "labels", "one stands twice")
+        bundle = cls(
+            name=checker.text("name", root.get("name")),
+            version=checker.text("version", root.get("version")),
+            labels=labels,
+            outside_labels=outside,
+            front_end=_front_end(checker, root.get("front_end")),
+            excerpts=_excerpts(checker, root.get("excerpts")),
+            patch=_patch(checker, root.get("patch")),
+            calibration=_calibration(checker, root.get("calibration")),
+            thresholds=_thresholds(checker, root.get("thresholds")),
+            metrics=checker.table("metrics", root.get("metrics", {})),
+            data=checker.table("data", root.get("data", {})),
+            licence=checker.text("licence", root.get("licence", ""), empty=True),
+            files=checker.hashes("files", root.get("files")),
+        )
+        named = {MODEL, bundle.front_end.filter_bank} | ({bundle.patch.colormap} - {None})
+        for name in sorted(str(name) for name in named):
+            checker.require(name in bundle.files, "files", f"no hash of {name}")
+        checker.finish()
+        return bundle
+
+    def read_file(self, name: str) -> bytes:
+        """Return a file of the bundle, once its hash is found right.
+
+        Raises
+        ------
+        ModelError
+            It is missing or not the file that the bundle was written with.
+        """
+        if self.directory is None:
+            raise ModelError(f"{self.name}: this bundle was not read from a directory")
+        path = self.directory / name
+        try:
+            content = path.read_bytes()
+        except OSError as exc:
+            raise ModelError(
+                f"{path}: cannot be read ({exc.strerror}), install or train the bundle again"
+            ) from exc
+        if hashlib.sha256(content).hexdigest() != self.files.get(name):
+            raise ModelError(f"{path}: not the file this bundle was written with, install or train it again")
+        return content
+
+    def mel_basis(self) -> FloatArray:
+        """Return the mel filter bank `[shape=(n_mels, 1 + n_fft // 2)]`."""
+        name = self.front_end.filter_bank
+        shape = (self.front_end.n_mels, 1 + self.front_end.n_fft // 2)
+        return np.asarray(self._array(name, shape=shape, kinds="f"), dtype=np.float32)
+
+    def colormap(self) -> PictureArray | None:
+        """Return the colour map `[shape=(256, 3)]`, or None where patches have none."""
+        if self.patch.colormap is None:
+            return None
+        return np.asarray(self._array(self.patch.colormap, shape=(256, 3), kinds="u"), dtype=np.uint8)
+
+    def _array(self, name: str, *, shape: tuple[int, ...], kinds: str) -> np.ndarray[Any, Any]:
+        content = self.read_file(name)
+        where = f"{self.directory}/{name}"
+        try:
+            array = np.load(io.BytesIO(content), allow_pickle=False)
+        except (ValueError, EOFError, OSError) as exc:
+            raise ModelError(f"{where}: not a numpy array, install or train the bundle again") from exc
+        if array.shape != shape or array.dtype.kind not in kinds or not np.isfinite(array).all():
+            raise ModelError(
+                f"{where}: holds {array.dtype} of shape {array.shape}, the description asks for shape {shape}; "
+                "train the bundle again"
+            )
+        return np.asarray(array)
+
+
+def _names(kind: type) -> set[str]:
+    return {item.name for item in fields(kind)}
+
+
+def _front_end(checker: Checker, content: Any) -> FrontEnd:
+    table = checker.table("front_end", content, known=_names(FrontEnd), required=_names(FrontEnd))
+    sr = checker.whole("front_end.sr", table.get("sr"), 1000, 768_000)
+    fmax = table.get("fmax")
+    return FrontEnd(
+        sr=sr,
+        n_fft=checker.whole("front_end.n_fft", table.get("n_fft"), 16, 1 << 20),
+        hop_length=checker.whole("front_end.hop_length", table.get("hop_length"), 1, 1 << 20),
+        n_mels=checker.whole("front_end.n_mels", table.get("n_mels"), 1, 4096),
+        fmin=checker.number("front_end.fmin", table.get("fmin"), 0.0, sr / 2),
+        fmax=None if fmax is None else checker.number("front_end.fmax", fmax, 0.0, sr / 2),
+        power=checker.number("front_end.power", table.get("power"), 0.1, 10.0),
+        top_db=checker.number("front_end.top_db", table.get("top_db"), 1.0, 1000.0),
+        window=checker.one_of("front_end.window", table.get("window"), ("hann",)),
+        center=checker.truth("front_end.center", table.get("center")),
+        scaling=checker.one_of("front_end.scaling", table.get("scaling"), ("min-max",)),
+        filter_bank=checker.file_name("front_end.filter_bank", table.get("filter_bank")),
+    )
+
+
+def _excerpts(checker: Checker, content: Any) -> ExcerptChoice:
+    names = _names(ExcerptChoice)
+    table = checker.table("excerpts", content, known=names, required=names)
+    return ExcerptChoice(
+        count=checker.whole("excerpts.count", table.get("count"), 1, 100),
+        seconds=checker.number("excerpts.seconds", table.get("seconds"), 0.1, 600.0),
+    )
+
+
+def _patch(checker: Checker, content: Any) -> PatchGeometry:
+    table = checker.table("patch", content, known=_names(PatchGeometry), required={"frames", "per_excerpt"})
+    frames, resize, colormap = table.get("frames"), table.get("resize_to"), table.get("colormap")
+    if frames is None:
+        checker.require(resize is not None, "patch", "frames null (the whole excerpt) needs resize_to")
+    if resize is not None:
+        is_pair = isinstance(resize, list | tuple) and len(resize) == 2
+        checker.require(is_pair, "patch.resize_to", "not a pair of height and width")
+        resize = resize if is_pair else (1, 1)
+        resize = (
+            checker.whole("patch.resize_to[0]", resize[0], 1, 4096),
+            checker.whole("patch.resize_to[1]", resize[1], 1, 4096),
+        )
+    return PatchGeometry(
+        frames=None if frames is None else checker.whole("patch.frames", frames, 1, 1 << 20),
+        per_excerpt=checker.whole("patch.per_excerpt", table.get("per_excerpt"), 1, 1000),
+        resize_to=resize,
+        colormap=None if colormap is None else checker.file_name("patch.colormap", colormap),
+    )
+
+
+def _calibration(checker: Checker, content: Any) -> Calibration:
+    names = _names(Calibration)
+    table = checker.table("calibration", content, known=names, required=names)
+    return Calibration(
+        temperature=checker.number("calibration.temperature", table.get("temperature"), 1e-3, 1e3),
+        outside_temperature=checker.number(
+            "calibration.outside_temperature", table.get("outside_temperature"), 1e-3, 1e3
+        ),
+        outside_bias=checker.number("calibration.outside_bias", table.get("outside_bias"), -1e3, 1e3),
+    )
+
+
+def _thresholds(checker: Checker, content: Any) -> Thresholds:
+    table = checker.table("thresholds", content, known=_names(Thresholds), required={"min_confidence"})
+    precision = table.get("precision")
+    return Thresholds(
+        min_confidence=checker.number("thresholds.min_confidence", table.get("min_confidence"), 0.0, 1.0),
+        precision=None if precision is None else checker.number("thresholds.precision", precision, 0.0, 1.0),
+    )
+
+
+def locate_bundle(bundle: str | Path = DEFAULT) -> Path:
+    """Return the directory of a bundle: the word "default" is the one in the package.
+
+    Raises
+    ------
+    ModelError
+        There is no such directory.
+    """
+    if str(bundle) == DEFAULT:
+        directory = Path(__file__).resolve().parent.parent / "data" / DEFAULT
+        if not directory.is_dir():
+            raise ModelError(
+                f"{directory}: this installation has no default model, name a bundle with --bundle"
+            )
+        return directory
+    directory = Path(bundle).expanduser()
+    if not directory.is_dir():
+        raise ModelError(f"{directory}: no such directory, name a model bundle or the word {DEFAULT!r}")
+    return directory
+
+
+def load_bundle(bundle: str | Path = DEFAULT) -> Bundle:
+    """Read and check a bundle's description; its files are checked as they are read.
+
+    Parameters
+    ----------
+    bundle : str or Path
+        A directory, or the word "default".
+
+    Returns
+    -------
+    Bundle
+        With `directory` and `identity` set.
+
+    Raises
+    ------
+    ModelError
+        There is none, or it cannot be believed.
+    """
+    directory = locate_bundle(bundle)
+    path = directory / DESCRIPTION
+    try:
+        raw = path.read_bytes()
+    except OSError as exc:
+        raise ModelError(f"{path}: cannot be read ({exc.strerror}), name the directory of a bundle") from exc
+    try:
+        content = json.loads(raw)
+    except ValueError as exc:
+        raise ModelError(f"{path}: not JSON ({exc}), install or train the bundle again") from exc
+    loaded = Bundle.from_json(content, source=str(path))
+    digest = hashlib.sha256(raw).hexdigest()
+    return replace(loaded, directory=directory, identity=f"{loaded.name}-{loaded.version}@{digest[:8]}")
+
+
+def write_bundle(directory: Path, bundle: Bundle, *, files: Mapping[str, bytes | Path]) -> Bundle:
+    """Write a bundle, all or nothing; one that is there is replaced.
+
+    Parameters
+    ----------
+    directory : Path
+        Where it shall be; its parent must exist.
+    bundle : Bundle
+        The description; `files`, `directory` and `identity` are filled in here.
+    files : mapping of str to bytes or Path
+        Content, or a file to copy, by name. `model.tflite`, the filter bank and a named colour map are needed.
+
+    Returns
+    -------
+    Bundle
+        As `load_bundle` reads it from there.
+
+    Raises
+    ------
+    ModelError
+        The description would not be accepted, or a file cannot be written.
+    """
+    target = directory.absolute()
+    try:
+        temporary = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+        try:
+            return _write_into(temporary, target, bundle, files)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+    except OSError as exc:
+        raise ModelError(
+            f"{target}: the bundle cannot be written ({exc.strerror}), check the directory"
+        ) from exc
+
+
+def _write_into(temporary: Path, target: Path, bundle: Bundle, files: Mapping[str, bytes | Path]) -> Bundle:
+    hashes = {}
+    for name, content in files.items():
+        data = content.read_bytes() if isinstance(content, Path) else content
+        hashes[name] = hashlib.sha256(data).hexdigest()
+        _write_durably(temporary / name, data)
+    described = replace(bundle, files=dict(sorted(hashes.items())))
+    checked = Bundle.from_json(json.loads(json.dumps(described.to_json())), source=str(target / DESCRIPTION))
+    text = json.dumps(checked.to_json(), indent=2, ensure_ascii=False, allow_nan=False)
+    _write_durably(temporary / DESCRIPTION, (text + "\n").encode())
+    written = load_bundle(temporary)
+    written.mel_basis()
+    written.colormap()
+    temporary.chmod(0o755)
+    if target.exists():
+        aside = temporary / ".replaced"
+        target.rename(aside)
+    temporary.rename(target)
+    shutil.rmtree(target / ".replaced", ignore_errors=True)
+    return replace(written, directory=target)
+
+
+def _write_durably(path: Path, data: bytes) -> None:
+    with path.open("wb") as stream:
+        stream.write(data)
+        stream.flush()
+        os.fsync(stream.fileno())
