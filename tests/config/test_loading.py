@@ -1,0 +1,152 @@
+"""Where the configuration comes from, what beats what, and what is said about mistakes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from genretagd.config import load_config, load_folder_config
+from genretagd.config.schema import Config
+from genretagd.errors import ConfigError
+
+
+def write(path: Path, text: str) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def problems_of(path: Path, text: str, **arguments) -> tuple[str, ...]:
+    arguments.setdefault("environment", {})
+    with pytest.raises(ConfigError) as caught:
+        load_config(write(path, text), **arguments)
+    return caught.value.problems
+
+
+def test_the_command_line_beats_the_environment_which_beats_the_file(tmp_path):
+    file = write(tmp_path / "c.toml", "[decision]\nmin_margin = 0.1\nmax_genres = 2\nmin_seconds = 3")
+    environment = {"GENRETAGD_MIN_MARGIN": "0.2", "GENRETAGD_MAX_GENRES": "3"}
+
+    config = load_config(file, environment=environment, overrides={"min_margin": 0.3, "max_genres": None})
+
+    assert config.decision.min_margin == 0.3
+    assert config.decision.max_genres == 3
+    assert config.decision.min_seconds == 3.0
+
+
+def test_the_file_is_the_named_one_then_the_variable_s_then_the_user_s_own(tmp_path, home_of_its_own):
+    write(home_of_its_own / "config" / "genretagd" / "config.toml", "[decision]\nmax_genres = 2")
+    assert load_config(environment={}).decision.max_genres == 2
+
+    environment = {"GENRETAGD_CONFIG": str(write(tmp_path / "v.toml", "[decision]\nmax_genres = 3"))}
+    assert load_config(environment=environment).decision.max_genres == 3
+
+    named = write(tmp_path / "n.toml", "[decision]\nmax_genres = 4")
+    assert load_config(named, environment=environment).decision.max_genres == 4
+
+
+def test_a_named_file_that_is_not_there_is_an_error(tmp_path):
+    with pytest.raises(ConfigError, match=r"nowhere\.toml: no such configuration file, check --config"):
+        load_config(tmp_path / "nowhere.toml", environment={})
+
+
+def test_all_problems_are_told_at_once_with_line_key_and_hint(tmp_path):
+    problems = problems_of(
+        tmp_path / "c.toml",
+        """
+[decision]
+min_confidense = 0.5
+max_genres = 0
+album = "yes"
+[tags]
+existing = "kep"
+[wach]
+x = 1
+[[roots]]
+mode = "poll"
+[[actions]]
+us = "x"
+""",
+        environment={"GENRETAGD_WORKERS": "many"},
+        overrides={"min_margin": 2},
+    )
+
+    told = [problem.split("c.toml:")[-1] for problem in problems]
+    assert told == [
+        '3: decision.min_confidense: unknown option (did you mean "min_confidence"?)',
+        "4: decision.max_genres: must be between 1 and 10, not 0",
+        '5: decision.album: must be true or false, not "yes"',
+        (
+            '7: tags.existing: must be one of "keep", "append", "replace", "replace-ours", not "kep"'
+            ' (did you mean "keep"?)'
+        ),
+        '8: wach: unknown section (did you mean "watch"?)',
+        '10: roots.0: path is missing, write path = "/where/the/music/is"',
+        '12: actions.0: use is missing, write use = "name of the plugin"',
+        'GENRETAGD_WORKERS: must be a whole number, not "many"',
+        "--min-margin: must be between 0 and 1, not 2",
+    ]
+
+
+def test_an_option_outside_its_section_is_told_where_it_belongs(tmp_path):
+    assert "this option belongs into [decision]" in problems_of(tmp_path / "c.toml", "min_margin = 0.1")[0]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("[decision\n", "not valid TOML"),
+        ("[decision]\nmin_margin = nan", "must be a finite number"),
+        ("decision = 3", "must be a table, written [decision]"),
+        ("roots = 3", "must be an array of tables, written [[roots]]"),
+        ("[genres]\nRock = 3", "must be a text, not 3"),
+        ('[tags]\nprotected = "Rock"', 'must be a list, not "Rock"'),
+    ],
+)
+def test_what_is_no_configuration_is_said_to_be_none(tmp_path, text, expected):
+    problems = problems_of(tmp_path / "c.toml", text)
+
+    assert len(problems) == 1
+    assert expected in problems[0]
+
+
+def test_a_file_that_is_not_text_is_an_error(tmp_path):
+    path = tmp_path / "c.toml"
+    path.write_bytes(b"\xff\xfe\x00")
+
+    with pytest.raises(ConfigError, match="cannot be read"):
+        load_config(path, environment={})
+
+
+@pytest.mark.parametrize(
+    ("variable", "text", "section", "name", "expected"),
+    [
+        ("GENRETAGD_ALBUM", "yes", "decision", "album", True),
+        ("GENRETAGD_ALBUM", "off", "decision", "album", False),
+        ("GENRETAGD_MIN_CONFIDENCE", "0.5", "decision", "min_confidence", 0.5),
+        ("GENRETAGD_MIN_CONFIDENCE", "", "decision", "min_confidence", None),
+        ("GENRETAGD_PROTECTED", "Rock, Doom Metal", "tags", "protected", ("Rock", "Doom Metal")),
+        ("GENRETAGD_ROOTS", "/a,/b", "watch", "roots", (Path("/a"), Path("/b"))),
+        ("GENRETAGD_EXISTING", "append", "tags", "existing", "append"),
+    ],
+)
+def test_the_environment_speaks_text(variable, text, section, name, expected):
+    config = load_config(environment={variable: text})
+
+    assert getattr(getattr(config, section), name) == expected
+
+
+def test_a_folder_overrides_decision_tags_and_genres_and_nothing_else(tmp_path):
+    base = load_config(
+        write(tmp_path / "c.toml", '[tags]\nmtime = "keep"\n[genres]\nPop = "P"'), environment={}
+    )
+    file = write(tmp_path / ".genretagd.toml", '[tags]\nexisting = "append"\n[genres]\nRock = "R"')
+
+    config = load_folder_config(file, base)
+
+    assert (config.tags.mtime, config.tags.existing) == ("keep", "append")
+    assert config.genres == {"Pop": "P", "Rock": "R"}
+    assert config.source == base.source
+    with pytest.raises(ConfigError, match="unknown section"):
+        load_folder_config(write(file, "[work]\nworkers = 9"), Config())

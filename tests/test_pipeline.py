@@ -1,0 +1,244 @@
+"""The path of one file, with a tag store, a classifier and a journal that remember what they were asked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import pytest
+
+from genretagd.config import Config
+from genretagd.domain import FileVersion, GenreTag, Prediction, Status, TagChange
+from genretagd.errors import DecodeError, TagError, WriteRefusedError
+from genretagd.pipeline import Pipeline, listen
+from genretagd.policy import FolderPolicies, Policy
+
+TRACK = Path("album/track.mp3")
+VERSION = FileVersion(1, 2, 3, 4)
+
+
+@dataclass
+class FakeTags:
+    genres: dict[Path, tuple[str, ...]] = field(default_factory=dict)
+    error: TagError | None = None
+    locked: bool = False
+    ours: bool = False
+    written: list[tuple[Path, tuple[str, ...], object]] = field(default_factory=list)
+
+    def read_genres(self, path):
+        genres = self.genres.get(path, ())
+        fields = {"TCON": genres} if genres else {}
+        return GenreTag(genres, fields, "ID3v2.4", VERSION, written_by_us=self.ours, locked=self.locked)
+
+    def write_genres(self, path, genres, *, expected, options, provenance=None):
+        assert expected == VERSION
+        if self.error:
+            raise self.error
+        self.written.append((path, tuple(genres), provenance))
+        before = self.genres.get(path, ())
+        self.genres[path] = tuple(genres)
+        after = tuple(genres)
+        return TagChange(path, before, after, {"TCON": before}, {"TCON": after}, VERSION, VERSION)
+
+
+@dataclass
+class FakeClassifier:
+    predictions: dict[Path, Prediction | DecodeError] = field(default_factory=dict)
+    heard: list[Path] = field(default_factory=list)
+
+    def predict(self, path):
+        self.heard.append(path)
+        answer = self.predictions.get(path, heard(Rock=0.9, Pop=0.1))
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+
+@dataclass
+class FakeJournal:
+    entries: list[tuple[str, object]] = field(default_factory=list)
+    ours: bool = False
+
+    def intend(self, path, tag, genres, *, model, confidence):
+        self.entries.append(("intend", tuple(genres)))
+        return len(self.entries)
+
+    def wrote(self, path, tag):
+        return self.ours
+
+    def done(self, entry, change):
+        self.entries.append(("done", entry))
+
+    def failed(self, entry, reason):
+        self.entries.append(("failed", reason))
+
+
+def heard(**probabilities: float) -> Prediction:
+    return Prediction(probabilities, 0.0, 180.0, -1.0, "model@1", 0.6)
+
+
+def policy(**tags) -> Policy:
+    return Policy.of(replace(Config(), tags=replace(Config().tags, **tags)))
+
+
+def pipeline(tags=None, classifier=None, journal=None, *, dry_run=False, **options) -> Pipeline:
+    wanted = policy(**options)
+    return Pipeline(
+        tags=tags or FakeTags(),
+        classifier=classifier or FakeClassifier(),
+        policy_for=lambda _path: wanted,
+        journal=None if dry_run else journal or FakeJournal(),
+    )
+
+
+def test_a_track_without_a_genre_is_tagged_between_intent_and_done():
+    tags, journal = FakeTags(), FakeJournal()
+
+    outcome = pipeline(tags, journal=journal).process(TRACK)
+
+    assert (outcome.status, outcome.before, outcome.after) == (Status.TAGGED, (), ("Rock",))
+    assert tags.written == [(TRACK, ("Rock",), None)]
+    assert [name for name, _ in journal.entries] == ["intend", "done"]
+
+
+def test_a_track_with_a_genre_is_kept_and_not_even_decoded():
+    classifier = FakeClassifier()
+
+    outcome = pipeline(FakeTags({TRACK: ("Doom",)}), classifier).process(TRACK)
+
+    assert (outcome.status, outcome.code) == (Status.KEPT, "has genre")
+    assert classifier.heard == []
+
+
+def test_a_dry_run_stops_before_the_journal_and_the_write():
+    tags = FakeTags()
+
+    outcome = pipeline(tags, dry_run=True).process(TRACK)
+
+    assert (outcome.status, outcome.after) == (Status.WOULD_TAG, ("Rock",))
+    assert tags.written == []
+
+
+@pytest.mark.parametrize(
+    ("options", "existing", "expected"),
+    [
+        ({"existing": "replace"}, ("Doom",), ("Rock",)),
+        ({"existing": "append"}, ("Doom",), ("Doom", "Rock")),
+        ({"existing": "replace", "protected": ("doom",)}, ("Doom", "Pop"), ("Rock", "Doom")),
+        ({"placeholders": ("unknown",)}, ("Unknown",), ("Rock",)),
+        ({"placeholders": ("unknown",), "existing": "append"}, ("Unknown", "Pop"), ("Pop", "Rock")),
+    ],
+    ids=["replace", "append", "protected", "placeholder", "placeholder, append"],
+)
+def test_existing_genres_are_treated_as_the_policy_says(options, existing, expected):
+    assert pipeline(FakeTags({TRACK: existing}), **options).process(TRACK).after == expected
+
+
+@pytest.mark.parametrize(("in_file", "in_journal"), [(True, False), (False, True)])
+def test_replace_ours_replaces_what_the_file_or_the_journal_knows_to_be_ours(in_file, in_journal):
+    tags, journal = FakeTags({TRACK: ("Pop",)}, ours=in_file), FakeJournal(ours=in_journal)
+
+    assert pipeline(tags, journal=journal, existing="replace-ours").process(TRACK).status == Status.TAGGED
+
+
+def test_replace_ours_keeps_what_a_person_wrote():
+    outcome = pipeline(FakeTags({TRACK: ("Pop",)}), existing="replace-ours").process(TRACK)
+
+    assert (outcome.status, outcome.code) == (Status.KEPT, "not ours")
+
+
+def test_a_locked_track_is_kept_whatever_the_policy():
+    outcome = pipeline(FakeTags(locked=True), existing="replace").process(TRACK)
+
+    assert (outcome.status, outcome.code) == (Status.KEPT, "locked")
+
+
+def test_nothing_is_written_where_nothing_would_change():
+    tags, journal = FakeTags({TRACK: ("Rock",)}), FakeJournal()
+
+    outcome = pipeline(tags, journal=journal, existing="replace").process(TRACK)
+
+    assert (outcome.status, outcome.code) == (Status.KEPT, "same genre")
+    assert (tags.written, journal.entries) == ([], [])
+
+
+def test_an_unsure_track_is_left_alone_with_the_reason():
+    classifier = FakeClassifier({TRACK: heard(Rock=0.5, Pop=0.5)})
+    journal = FakeJournal()
+
+    outcome = pipeline(FakeTags(), classifier, journal).process(TRACK)
+
+    assert (outcome.status, outcome.code) == (Status.UNSURE, "below threshold")
+    assert "threshold 60%" in outcome.reason
+    assert journal.entries == []
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        (TagError(TRACK, "no room left", code="full", transient=True), Status.FAILED),
+        (WriteRefusedError(TRACK, "has two names", code="hard link"), Status.SKIPPED),
+    ],
+)
+def test_a_failed_write_is_journalled_as_failed_and_reported(error, status):
+    journal = FakeJournal()
+
+    outcome = pipeline(FakeTags(error=error), journal=journal).process(TRACK)
+
+    assert (outcome.status, outcome.code, outcome.transient) == (status, error.code, error.transient)
+    assert journal.entries == [("intend", ("Rock",)), ("failed", error.problem)]
+
+
+def test_provenance_is_written_only_where_asked_for():
+    tags = FakeTags()
+
+    pipeline(tags, provenance=True).process(TRACK)
+
+    assert tags.written[0][2].model == "model@1"
+
+
+def test_an_album_gets_the_genre_of_its_average_but_for_tracks_that_have_one():
+    tracks = [Path(f"album/{n}.mp3") for n in range(4)]
+    tags = FakeTags({tracks[0]: ("Doom",)})
+    classifier = FakeClassifier(
+        {
+            tracks[1]: heard(Rock=0.9, Pop=0.1),
+            tracks[2]: heard(Rock=0.45, Pop=0.55),
+            tracks[3]: DecodeError(tracks[3], "is corrupt", code="corrupt"),
+        }
+    )
+
+    outcomes = pipeline(tags, classifier).process_album(tracks)
+
+    assert [o.status for o in outcomes] == [Status.KEPT, Status.TAGGED, Status.TAGGED, Status.FAILED]
+    assert tags.genres[tracks[2]] == ("Rock",)
+    assert tracks[0] not in classifier.heard
+
+
+def test_listening_alone_reads_no_tags_and_tells_the_genres_it_would_decide_on():
+    outcome = listen(TRACK, FakeClassifier(), lambda _path: policy())
+
+    assert (outcome.status, outcome.after) == (Status.PREDICTED, ("Rock",))
+
+
+def test_a_folder_s_own_configuration_holds_below_it_and_a_broken_one_protects_its_tracks(tmp_path):
+    album = tmp_path / "artist" / "album"
+    album.mkdir(parents=True)
+    (tmp_path / "artist" / ".genretagd.toml").write_text('[tags]\nexisting = "append"\n[genres]\nRock = "R"')
+    (album / ".genretagd.toml").write_text('[tags]\nexisting = "replace"')
+    policy_for = FolderPolicies(Config())
+
+    assert policy_for(tmp_path / "a.mp3").existing == "keep"
+    assert policy_for(tmp_path / "artist" / "a.mp3").existing == "append"
+    assert policy_for(album / "a.mp3").existing == "replace"
+    assert policy_for(album / "a.mp3").decision.genre_names == {"Rock": "R"}
+
+    (album / ".genretagd.toml").write_text("[tags]\nexisting = 3")
+    with pytest.raises(TagError, match="its folder's configuration is not valid"):
+        policy_for(album / "a.mp3")
+
+
+def test_a_policy_s_fingerprint_changes_with_what_it_would_do():
+    assert policy().fingerprint() == policy().fingerprint()
+    assert policy(protected=("a", "b")).fingerprint() == policy(protected=("b", "a")).fingerprint()
+    assert policy().fingerprint() != policy(existing="append").fingerprint()

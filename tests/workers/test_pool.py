@@ -1,0 +1,123 @@
+"""Workers are processes: they can hang, crash and be killed, and the run goes on."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+
+import pytest
+
+from genretagd.errors import DecodeError, ModelError, TagError, TimeLimitError
+from genretagd.workers.pool import Worker, WorkerPool
+from genretagd.workers.service import WorkerSettings
+
+
+@pytest.fixture
+def track(repository):
+    return repository / "tests" / "data" / "formats" / "mp3.mp3"
+
+
+@pytest.fixture
+def worker():
+    worker = Worker(WorkerSettings(), track_seconds=30.0)
+    yield worker
+    worker.close()
+
+
+def process_id(worker: Worker) -> int:
+    assert worker._process is not None
+    return worker._process.pid
+
+
+def test_a_worker_answers_call_after_call_in_one_process(worker, track):
+    tag = worker.read_genres(track)
+    first = process_id(worker)
+
+    assert worker.read_genres(track) == tag
+    assert process_id(worker) == first
+
+
+def test_an_error_in_the_worker_is_that_error_here(worker, tmp_path):
+    path = tmp_path / "text.mp3"
+    path.write_text("not audio")
+
+    with pytest.raises(TagError) as caught:
+        worker.read_genres(path)
+    assert caught.value.path == path
+    assert caught.value.code
+
+
+def test_a_missing_model_is_a_model_error_and_no_track_s_fault(track, tmp_path):
+    worker = Worker(WorkerSettings(bundle=str(tmp_path / "nowhere")), track_seconds=30.0)
+    try:
+        with pytest.raises(ModelError, match="nowhere"):
+            worker.predict(track)
+    finally:
+        worker.close()
+
+
+def test_a_worker_that_hangs_is_ended_at_the_time_limit_and_the_next_call_works(track):
+    worker = Worker(WorkerSettings(), track_seconds=30.0)
+    try:
+        worker.read_genres(track)
+        os.kill(process_id(worker), signal.SIGSTOP)
+        worker._limit = 0.2
+        with pytest.raises(TimeLimitError, match=r"longer than 0\.2 s"):
+            worker.read_genres(track)
+        worker._limit = 30.0
+        assert worker.read_genres(track).format
+    finally:
+        worker.close()
+
+
+def test_a_worker_that_crashes_costs_one_track(worker, track):
+    worker.read_genres(track)
+    victim = process_id(worker)
+    os.kill(victim, signal.SIGSTOP)
+    killer = threading.Timer(0.1, os.kill, (victim, signal.SIGKILL))
+    killer.start()
+    with pytest.raises(DecodeError, match="ended by SIGKILL") as caught:
+        worker.read_genres(track)
+    killer.join()
+
+    assert caught.value.code == "crashed"
+    assert worker.read_genres(track).format
+
+
+def test_a_worker_ends_when_its_parent_is_gone(worker, track):
+    worker.read_genres(track)
+    process = worker._process
+    assert process is not None
+    assert process.stdin is not None
+    process.stdin.close()
+
+    assert process.wait(5) == 0
+
+
+def test_workers_do_not_hear_ctrl_c(worker, track):
+    worker.read_genres(track)
+    os.kill(process_id(worker), signal.SIGINT)
+
+    assert worker.read_genres(track).format
+
+
+def test_a_pool_lends_each_worker_to_one_thread_at_a_time():
+    pool = WorkerPool(2, WorkerSettings(), track_seconds=1.0)
+    with pool.worker() as first, pool.worker() as second:
+        assert first is not second
+        waiter = threading.Thread(target=lambda: pool.worker().__enter__(), daemon=True)
+        waiter.start()
+        waiter.join(0.05)
+        assert waiter.is_alive()
+    waiter.join(5)
+    pool.close()
+
+
+def test_closing_a_pool_leaves_no_process(track):
+    with WorkerPool(1, WorkerSettings(), track_seconds=30.0) as pool, pool.worker() as worker:
+        worker.read_genres(track)
+        pid = process_id(worker)
+
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
