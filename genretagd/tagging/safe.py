@@ -10,22 +10,28 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 from genretagd.domain import FileVersion, WriteOptions
 from genretagd.errors import FileChangedError, TagError, WriteRefusedError
 from genretagd.tagging import temps
 from genretagd.tagging.attributes import copy_attributes, is_immutable
+from genretagd.tagging.splice import Splice, Window, new_size, normalised, write_copy
 
-Build = Callable[[int, int], None]
-"""Writes the new version, given the descriptors of the original and of the temporary file."""
 
-Verify = Callable[[int, int], None]
-"""Compares the two, given the same; raises WriteRefusedError on a difference that should not be."""
+class Edit(Protocol):
+    """What is to become of a file."""
+
+    def plan(self, source_fd: int, /) -> Sequence[Splice]:
+        """Say what to change, given the original; nothing at all leaves the file untouched."""
+
+    def verify(self, source_fd: int, copy_fd: int, copy_path: Path, /) -> None:
+        """Compare the copy with the original; raise WriteRefusedError on a difference."""
+
 
 _READ_ONLY: Final = {
     errno.EACCES: ("read-only", "no permission to write here, check the permissions of the directory"),
@@ -51,9 +57,7 @@ class Target:
         return self.real.name
 
 
-def replace(
-    path: Path, *, expected: FileVersion, options: WriteOptions, build: Build, verify: Verify
-) -> FileVersion:
+def replace(path: Path, edit: Edit, /, *, expected: FileVersion, options: WriteOptions) -> FileVersion:
     """Replace a track by a new version of itself and return that version.
 
     A symbolic link is followed: the file it leads to is replaced in its own directory.
@@ -62,14 +66,12 @@ def replace(
     ----------
     path : Path
         The track.
+    edit : Edit
+        What is to become of it.
     expected : FileVersion
         What the path must lead to, until the last moment before the replacement.
     options : WriteOptions
         What to do about time stamps and hard links.
-    build : callable
-        Writes the new content.
-    verify : callable
-        Compares the new content with the old.
 
     Raises
     ------
@@ -81,29 +83,32 @@ def replace(
         The system failed; the file is as it was.
     """
     with explained(path), opened(path, expected=expected) as target:
+        splices = normalised(edit.plan(target.fd), Window(target.fd))
+        if not splices:
+            return expected
         check_permitted(target, options=options)
-        temporary = temps.create(target.directory_fd, target.name)
-        renamed = False
-        try:
-            check_room(target, os.fstat(target.fd).st_size)
-            build(target.fd, temporary.fd)
-            os.fsync(temporary.fd)
-            verify(target.fd, temporary.fd)
-            copy_attributes(target.fd, temporary.fd, mtime=options.mtime)
-            os.fsync(temporary.fd)
+        check_room(target, new_size(splices, target.status.st_size))
+        with copied(target, edit, splices, options=options) as copy:
             check_unchanged(target, expected)
-            os.replace(
-                temporary.name, target.name, src_dir_fd=target.directory_fd, dst_dir_fd=target.directory_fd
-            )
-            renamed = True
-            version = FileVersion.of(os.fstat(temporary.fd))
-        finally:
-            if renamed:
-                os.close(temporary.fd)
-            else:
-                temps.remove(target.directory_fd, temporary)
-        sync_directory(target.directory_fd)
-        return version
+            os.replace(copy.name, target.name, src_dir_fd=target.directory_fd, dst_dir_fd=target.directory_fd)
+            sync_directory(target.directory_fd)
+            return FileVersion.of(os.fstat(copy.fd))
+
+
+@contextmanager
+def copied(
+    target: Target, edit: Edit, splices: Sequence[Splice], *, options: WriteOptions
+) -> Iterator[temps.Temporary]:
+    """Make a verified, durable copy under a temporary name, which is gone at the end if it still is there."""
+    temporary = temps.create(target.directory_fd, target.name)
+    try:
+        write_copy(target.fd, temporary.fd, splices)
+        edit.verify(target.fd, temporary.fd, target.real.parent / temporary.name)
+        copy_attributes(target.fd, temporary.fd, mtime=options.mtime)
+        os.fsync(temporary.fd)
+        yield temporary
+    finally:
+        temps.remove(target.directory_fd, temporary)
 
 
 @contextmanager
@@ -157,7 +162,9 @@ def check_permitted(target: Target, *, options: WriteOptions) -> None:
         The file is write-protected, immutable, somebody else's, or has further names.
     """
     status = target.status
-    writable = os.access(target.fd, os.W_OK) if os.access in os.supports_fd else os.access(target.real, os.W_OK)
+    writable = (
+        os.access(target.fd, os.W_OK) if os.access in os.supports_fd else os.access(target.real, os.W_OK)
+    )
     if not writable or not stat.S_IMODE(status.st_mode) & 0o222:
         raise WriteRefusedError(
             target.path, "the file is write-protected, make it writable to have it tagged", code="read-only"
@@ -214,7 +221,10 @@ def check_unchanged(target: Target, expected: FileVersion) -> None:
         raise FileChangedError(target.path, "the file is gone", code="gone") from exc
     if FileVersion.of(status) != expected:
         raise FileChangedError(
-            target.path, "somebody else changed the file meanwhile, it is left alone", code="changed", transient=True
+            target.path,
+            "somebody else changed the file meanwhile, it is left alone",
+            code="changed",
+            transient=True,
         )
 
 

@@ -3,37 +3,51 @@
 from __future__ import annotations
 
 import os
-import shutil
-from collections.abc import Callable, Mapping, Sequence
+import stat
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
-
-import mutagen
-from mutagen.id3 import ID3, TCON
+from typing import Final
 
 from genretagd.domain import FileVersion, GenreTag, Provenance, TagChange, WriteOptions
-from genretagd.errors import TagError, WriteRefusedError
-from genretagd.tagging import safe
+from genretagd.errors import FileChangedError, TagError, WriteRefusedError
+from genretagd.tagging import detect, edit, safe
+from genretagd.tagging.elements import DamagedError, Document, ProtectedError, Tag, UnsupportedError
+from genretagd.tagging.splice import Splice, Window, normalised
+from genretagd.tagging.verify import Intention, check_copy
+
+LONGEST_GENRE: Final = 1000
+
+Choose = Callable[[Document], Sequence[Tag]]
+"""Says which tags a document should have."""
 
 
 class FileTagStore:
-    """First cut."""
+    """Reads and safely writes the genre fields of files; a `TagStore`.
+
+    Parameters
+    ----------
+    audio_digest : callable or None
+        Returns something that is equal for two files exactly where their encoded audio is; each
+        copy is compared with its original by it. None leaves that to the comparison of all bytes
+        outside of the tags.
+    """
 
     def __init__(self, *, audio_digest: Callable[[Path], object] | None = None) -> None:
         self._audio_digest = audio_digest
 
     def read_genres(self, path: Path, /) -> GenreTag:
-        with safe.explained(path):
-            version = FileVersion.of(os.stat(path))
-        try:
-            file = mutagen.File(path)
-        except Exception as exc:
-            raise TagError(path, f"its tags cannot be parsed ({exc})", code="corrupt") from exc
-        if file is None:
-            raise TagError(path, "not an audio file we know", code="unsupported")
-        name, genres = _genres(file)
-        fields = {name: genres} if genres else {}
-        return GenreTag(genres, fields, type(file).__name__, version)
+        """Read the genre fields of a file.
+
+        Raises
+        ------
+        TagError
+            The file is no audio file we know, or its tags cannot be fully parsed.
+        """
+        with _readable(path) as fd, explained(path):
+            version = FileVersion.of(os.fstat(fd))
+            reading = edit.read(detect.parse(Window(fd)))
+        return _tag(reading, version)
 
     def write_genres(
         self,
@@ -45,38 +59,25 @@ class FileTagStore:
         options: WriteOptions,
         provenance: Provenance | None = None,
     ) -> TagChange:
-        before = self.read_genres(path)
+        """Replace the genre fields of a file, all or nothing; the file is not touched if nothing would change.
 
-        def build(source_fd: int, temporary_fd: int) -> None:
-            with open(os.dup(source_fd), "rb") as source, open(os.dup(temporary_fd), "r+b") as target:
-                source.seek(0)
-                shutil.copyfileobj(source, target, 1 << 20)
-                target.flush()
-                target.seek(0)
-                file = mutagen.File(target)
-                if file.tags is None:
-                    file.add_tags()
-                _set(file, genres)
-                target.seek(0)
-                if isinstance(file.tags, ID3):
-                    version = 3 if file.tags.version[1] == 3 else 4
-                    if version == 3:
-                        file.tags.update_to_v23()
-                    file.save(target, v2_version=version)
-                else:
-                    file.save(target)
+        Raises
+        ------
+        FileChangedError
+            The file is no longer the `expected` one.
+        WriteRefusedError
+            A safety rule or the verification forbids it; the file is as it was.
+        TagError
+            The write failed; the file is as it was.
+        """
+        for genre in genres:
+            if not genre or not genre.isprintable() or genre != genre.strip() or len(genre) > LONGEST_GENRE:
+                raise TagError(path, f"{genre!r} cannot be a genre, choose another name", code="genre")
 
-        def verify(source_fd: int, temporary_fd: int) -> None:
-            if self._audio_digest is None:
-                return
-            old = self._audio_digest(path)
-            new = self._audio_digest(Path(f"/proc/self/fd/{temporary_fd}"))
-            if old != new:
-                raise WriteRefusedError(path, "the copy's audio differs, report this file", code="verification")
+        def choose(document: Document) -> Sequence[Tag]:
+            return edit.wanted(document, genres, provenance=provenance, id3v1=options.id3v1)
 
-        version = safe.replace(path, expected=expected, options=options, build=build, verify=verify)
-        after = self.read_genres(path)
-        return TagChange(path, before.genres, after.genres, before.fields, after.fields, before.version, version)
+        return self._change(path, choose, expected=expected, options=options)
 
     def restore_fields(
         self,
@@ -87,26 +88,109 @@ class FileTagStore:
         expected: FileVersion,
         options: WriteOptions,
     ) -> TagChange:
-        genres = next(iter(fields.values()), ())
-        return self.write_genres(path, genres, expected=expected, options=options)
+        """Put back the fields that `GenreTag.fields` or `TagChange.fields_before` held, byte for byte.
+
+        Raises
+        ------
+        FileChangedError
+            The file is no longer the `expected` one.
+        WriteRefusedError
+            A safety rule or the verification forbids it; the file is as it was.
+        TagError
+            The write failed; the file is as it was.
+        """
+        return self._change(
+            path, lambda document: edit.restored(document, fields), expected=expected, options=options
+        )
+
+    def _change(
+        self, path: Path, choose: Choose, /, *, expected: FileVersion, options: WriteOptions
+    ) -> TagChange:
+        task = _Edit(path, choose, self._audio_digest)
+        with explained(path):
+            version = safe.replace(path, task, expected=expected, options=options)
+        assert task.before is not None
+        after = task.after or task.before
+        return TagChange(
+            path=path,
+            before=task.before.genres,
+            after=after.genres,
+            fields_before=task.before.fields,
+            fields_after=after.fields,
+            version_before=expected,
+            version_after=version,
+        )
 
 
-def _genres(file: Any) -> tuple[str, tuple[str, ...]]:
-    tags = file.tags
-    if isinstance(tags, ID3):
-        frame = tags.get("TCON")
-        return "TCON", tuple(frame.genres) if frame else ()
-    name = {"MP4": "\xa9gen", "ASF": "WM/Genre"}.get(type(file).__name__, "Genre")
-    values = (tags.get(name) if tags is not None else None) or ()
-    return name, tuple(str(value) for value in values)
+class _Edit:
+    """One edit of one file: what is planned is remembered for the verification."""
+
+    def __init__(self, path: Path, choose: Choose, audio_digest: Callable[[Path], object] | None) -> None:
+        self._path = path
+        self._choose = choose
+        self._audio_digest = audio_digest
+        self._intention: Intention | None = None
+        self.before: edit.Reading | None = None
+        self.after: edit.Reading | None = None
+
+    def plan(self, source_fd: int, /) -> Sequence[Splice]:
+        """See `safe.Edit`."""
+        window = Window(source_fd)
+        document = detect.parse(window)
+        self.before = edit.read(document)
+        tags = tuple(self._choose(document))
+        splices = tuple(normalised(document.splices(tags), window))
+        self._intention = Intention(self._path, document, tags, splices)
+        return splices
+
+    def verify(self, source_fd: int, copy_fd: int, copy_path: Path, /) -> None:
+        """See `safe.Edit`."""
+        assert self._intention is not None
+        self.after = check_copy(
+            self._intention, source_fd, copy_fd, copy_path=copy_path, audio_digest=self._audio_digest
+        )
 
 
-def _set(file: Any, genres: Sequence[str]) -> None:
-    if isinstance(file.tags, ID3):
-        file.tags.setall("TCON", [TCON(encoding=3, text=list(genres))] if genres else [])
-        return
-    name = {"MP4": "\xa9gen", "ASF": "WM/Genre"}.get(type(file).__name__, "Genre")
-    if genres:
-        file.tags[name] = list(genres)
-    elif name in file.tags:
-        del file.tags[name]
+@contextmanager
+def explained(path: Path) -> Iterator[None]:
+    """Turn what the parsers say into our errors."""
+    try:
+        yield
+    except ProtectedError as exc:
+        raise WriteRefusedError(path, f"{exc}, it is left alone", code="protected") from exc
+    except UnsupportedError as exc:
+        raise TagError(path, f"{exc}, it cannot be tagged", code="unsupported") from exc
+    except DamagedError as exc:
+        raise TagError(path, f"{exc}, it is left alone", code="corrupt") from exc
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[int]:
+    """Open a regular file; a FIFO, socket or device is refused before it is opened."""
+    try:
+        if not stat.S_ISREG(os.stat(path).st_mode):
+            raise TagError(path, "not a regular file", code="not a file")
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    except (FileNotFoundError, NotADirectoryError) as exc:
+        raise FileChangedError(path, "the file is gone", code="gone") from exc
+    except PermissionError as exc:
+        raise TagError(path, "no permission to read it", code="unreadable") from exc
+    except OSError as exc:
+        raise TagError(path, f"it cannot be opened ({exc.strerror})", code="io", transient=True) from exc
+    try:
+        yield fd
+    except OSError as exc:
+        raise TagError(path, f"it cannot be read ({exc.strerror})", code="io", transient=True) from exc
+    finally:
+        os.close(fd)
+
+
+def _tag(reading: edit.Reading, version: FileVersion) -> GenreTag:
+    return GenreTag(
+        genres=reading.genres,
+        fields=reading.fields,
+        format=reading.kind,
+        version=version,
+        written_by_us=reading.written_by_us,
+        locked=reading.locked,
+    )

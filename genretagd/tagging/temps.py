@@ -86,7 +86,7 @@ def create(directory_fd: int, beside: str, *, suffix: str = "tmp") -> Temporary:
 
 
 def remove(directory_fd: int, temporary: Temporary) -> None:
-    """Remove and close a temporary file that is no longer needed."""
+    """Remove and close a temporary file that is no longer needed, unless it has become the track."""
     with suppress(OSError):
         os.unlink(temporary.name, dir_fd=directory_fd)
     os.close(temporary.fd)

@@ -1,0 +1,146 @@
+"""What a document says about its genres, and the tags it should have instead. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from genretagd.domain import Id3v1Policy, Provenance
+from genretagd.tagging.elements import (
+    DamagedError,
+    Document,
+    Tag,
+    from_layout,
+    layout,
+    with_values,
+)
+
+LAYOUT: Final = "_"
+"""Field names that begin with this hold what restoring exactly needs; they are no values to compare."""
+
+_NOT_SET: Final = frozenset({"", "0", "no", "false"})
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What a document says: see `GenreTag` for the meaning of each."""
+
+    genres: tuple[str, ...]
+    fields: Mapping[str, tuple[str, ...]]
+    kind: str
+    written_by_us: bool
+    locked: bool
+
+
+def read(document: Document) -> Reading:
+    """Read the genre fields of a document.
+
+    The genres are those of the primary tag; where it has none, those of the first that has some.
+
+    Raises
+    ------
+    DamagedError
+        A field of ours cannot be decoded.
+    """
+    try:
+        return _read(document)
+    except ValueError as exc:
+        raise DamagedError(f"a genre field cannot be read: {exc}") from exc
+
+
+def _read(document: Document) -> Reading:
+    primary = document.tags[0]
+    rest = tuple(genre for tag in document.tags if tag.role == "rest" for genre in tag.genres)
+    genres = primary.genres + rest
+    if not genres:
+        genres = next((tag.genres for tag in document.tags if tag.genres), ())
+    fields: dict[str, tuple[str, ...]] = {}
+    for tag in document.tags:
+        for name in sorted(tag.row.touched):
+            values = tag.values(name)
+            if values:
+                fields[name if tag is primary else f"{tag.kind}:{name}"] = values
+        described = layout(tag) if _is_touched(tag, "sync") else ()
+        if described:
+            fields[LAYOUT + tag.kind] = described
+    lock = primary.values(primary.row.lock) if primary.row.lock else ()
+    return Reading(
+        genres=genres,
+        fields=fields,
+        kind=primary.kind if primary.present else f"no {primary.kind}",
+        written_by_us=bool(primary.values(primary.row.model)) if primary.row.model else False,
+        locked=any(value.strip().casefold() not in _NOT_SET for value in lock),
+    )
+
+
+def wanted(
+    document: Document, genres: Sequence[str], *, provenance: Provenance | None, id3v1: Id3v1Policy
+) -> list[Tag]:
+    """Return the tags a document should have so that it carries the given genres.
+
+    Tags beside the primary one are kept in step only where they have a genre already, so that
+    no two of them contradict each other and none is added.
+    """
+    primary = document.tags[0]
+    given = {"model": (), "confidence": ()} if provenance is None else _provenance(provenance)
+    carried = primary.values(primary.row.model) if primary.row.model else ()
+    same = read(document).genres == tuple(genres) and carried == given["model"]
+    if same or (not genres and not primary.present and not provenance):
+        return list(document.tags)
+    return [_with_genres(tag, genres, given) if _is_touched(tag, id3v1) else tag for tag in document.tags]
+
+
+def restored(document: Document, fields: Mapping[str, tuple[str, ...]]) -> list[Tag]:
+    """Return the tags a document had when `read` returned these fields.
+
+    Where the kind of tag is still the same, it is put back byte for byte; where another program
+    has since written another kind, its values are.
+
+    Raises
+    ------
+    ValueError
+        The fields are not such as `read` returns.
+    """
+    result = []
+    for tag in document.tags:
+        lines = fields.get(LAYOUT + tag.kind)
+        if lines:
+            result.append(from_layout(tag, lines))
+        elif tag.role == "primary":
+            result.append(with_values(tag, _by_value(tag, fields)))
+        else:
+            result.append(tag)
+    return result
+
+
+def untouched(tag: Tag) -> list[tuple[str, bytes]]:
+    """Return the elements of a tag that no write may change, in order."""
+    return [(e.name, e.raw) for e in tag.elements if e.name not in tag.row.touched]
+
+
+def _is_touched(tag: Tag, id3v1: Id3v1Policy) -> bool:
+    if tag.role == "step":
+        return any(e.name in tag.row.genre_names for e in tag.elements)
+    if tag.role == "v1":
+        return tag.present and id3v1 == "sync"
+    return True
+
+
+def _with_genres(tag: Tag, genres: Sequence[str], given: Mapping[str, tuple[str, ...]]) -> Tag:
+    own = genres[1:] if tag.role == "rest" else genres
+    values: dict[str, Sequence[str]] = {tag.row.genre: own}
+    if tag.role == "primary":
+        values |= {tag.row.model: given["model"], tag.row.confidence: given["confidence"]}
+    return with_values(tag, values)
+
+
+def _provenance(provenance: Provenance) -> dict[str, tuple[str, ...]]:
+    return {"model": (provenance.model,), "confidence": (f"{provenance.confidence:.4f}",)}
+
+
+def _by_value(tag: Tag, fields: Mapping[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
+    found = fields.get(tag.row.genre)
+    if found is None:
+        found = next((v for k, v in fields.items() if k in {"TCON", "TCO", "GENRE", "Genre"}), ())
+    return {tag.row.genre: found}

@@ -1,0 +1,152 @@
+"""What every tag format comes down to: a list of elements, some of which are ours to touch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Final, Literal, Protocol
+
+from genretagd.tagging.fields import FieldRow
+from genretagd.tagging.splice import Splice
+
+LAYOUT_LIMIT: Final = 64 * 1024  # bytes of genre fields beyond which only their values are remembered
+
+Role = Literal["primary", "step", "rest", "v1"]
+
+
+class DamagedError(ValueError):
+    """A tag that cannot be fully parsed; the message says why."""
+
+
+class UnsupportedError(ValueError):
+    """A file we cannot tag at all; the message says why."""
+
+
+class ProtectedError(ValueError):
+    """A file that must not be tagged, such as one with DRM; the message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Element:
+    """One field of a tag as stored: its name as the field table spells it, and its raw bytes."""
+
+    name: str
+    raw: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Tag:
+    """One tag of a file.
+
+    Attributes
+    ----------
+    kind : str
+        Such as ``"ID3v2.3"``; a second one in the same file is ``"ID3v2.3#2"``.
+    row : FieldRow
+        How this kind stores our fields.
+    elements : tuple of Element
+        All of its fields, in order.
+    padding : int
+        Unused bytes that it may grow into.
+    present : bool
+        Whether the file has this tag at all.
+    shape : str
+        What else of the format's structure is missing where the tag is not present; one word.
+    role : str
+        ``"primary"`` is written; ``"step"`` is kept in step where it has a genre; ``"rest"`` takes
+        the genres after the first; ``"v1"`` is an ID3v1 tag, for which there is an option.
+    exact : bool
+        Whether the padding shall be exactly this, as when a former state is put back; otherwise
+        growing and shrinking use it up and give it back.
+    """
+
+    kind: str
+    row: FieldRow
+    elements: tuple[Element, ...] = ()
+    padding: int = 0
+    present: bool = True
+    shape: str = ""
+    role: Role = "primary"
+    exact: bool = False
+
+    def values(self, name: str) -> tuple[str, ...]:
+        """Return the values of a field, in order."""
+        return tuple(v for e in self.elements if e.name == name for v in self.row.decode(e.name, e.raw))
+
+    @property
+    def genres(self) -> tuple[str, ...]:
+        """Return the genres a player would show."""
+        return tuple(
+            genre for name in self.row.genre_names for genre in self.row.genres(name, self.values(name))
+        )
+
+
+class Document(Protocol):
+    """A parsed file: its tags, the first of which is the one to write, and how to change them."""
+
+    @property
+    def format(self) -> str:
+        """Short name of the container, such as ``"FLAC"``."""
+
+    @property
+    def tags(self) -> tuple[Tag, ...]:
+        """All tags that may carry a genre; the primary one first, present or not."""
+
+    def splices(self, tags: Sequence[Tag], /) -> list[Splice]:
+        """Return what to change so that the file carries these tags instead; same kinds, same order.
+
+        Raises
+        ------
+        UnsupportedError
+            The format has no room for them.
+        """
+
+
+def with_values(tag: Tag, values: Mapping[str, Sequence[str]]) -> Tag:
+    """Return a tag whose fields of ours hold the given values, and none of ours besides."""
+    fresh = [
+        Element(name, raw)
+        for name, wanted in values.items()
+        if wanted
+        for raw in tag.row.encode(name, wanted)
+    ]
+    touched = tag.row.touched
+    first = next((i for i, e in enumerate(tag.elements) if e.name in touched), len(tag.elements))
+    before = [e for e in tag.elements[:first] if e.name not in touched]
+    after = [e for e in tag.elements[first:] if e.name not in touched]
+    if tag.present is False and not fresh:
+        return tag
+    return replace(tag, elements=(*before, *fresh, *after), present=True)
+
+
+def layout(tag: Tag) -> tuple[str, ...]:
+    """Return, as text, what makes a tag's touched part exactly restorable; empty if that is too much."""
+    touched = [(i, e) for i, e in enumerate(tag.elements) if e.name in tag.row.touched]
+    if sum(len(e.raw) for _, e in touched) > LAYOUT_LIMIT:
+        return ()
+    head = f"present={int(tag.present)} padding={tag.padding} shape={tag.shape}"
+    return (head, *(f"{i} {e.raw.hex()} {e.name}" for i, e in touched))
+
+
+def from_layout(tag: Tag, lines: Sequence[str]) -> Tag:
+    """Return a tag with its touched part put back as `layout` described it.
+
+    Raises
+    ------
+    ValueError
+        The description is not one of ours.
+    """
+    known = dict(word.split("=", 1) for word in lines[0].split(" "))
+    elements = [e for e in tag.elements if e.name not in tag.row.touched]
+    for line in lines[1:]:
+        index, raw, name = line.split(" ", 2)
+        elements.insert(int(index), Element(name, bytes.fromhex(raw)))
+    present = known["present"] == "1" or bool(elements)
+    return replace(
+        tag,
+        elements=tuple(elements),
+        present=present,
+        padding=int(known["padding"]),
+        shape=known["shape"],
+        exact=True,
+    )

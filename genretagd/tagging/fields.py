@@ -1,0 +1,181 @@
+"""The field table: one row per kind of tag, saying what our fields are called and how they are stored.
+
+==================  ===========  =======================  ==================================================
+kind                genre        provenance, lock         several values
+==================  ===========  =======================  ==================================================
+ID3v2.4             TCON         TXXX:GENRETAGD_*         separated by NUL, as the standard says
+ID3v2.3, ID3v2.2    TCON, TCO    TXXX:/TXX:GENRETAGD_*    separated by NUL: read as several by mutagen and
+                                                          TagLib, as the first one by strict readers
+Vorbis comment      GENRE        GENRETAGD_*              repeated field
+MP4                 ©gen         ----:GENRETAGD_*         one ``data`` atom each; ``gnre`` gives way
+APEv2               Genre        GENRETAGD_*              separated by NUL
+ASF                 WM/Genre     GENRETAGD_*              the first in the Extended Content Description,
+                                                          the others in the Metadata Library
+ASF library         WM/Genre                              repeated record
+INFO                IGNR                                  joined by "; "
+ID3v1               genre                                 the first one that has a number
+==================  ===========  =======================  ==================================================
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from mutagen.id3 import TCON
+
+from genretagd.tagging import values as store
+
+MODEL: Final = "GENRETAGD_MODEL"
+CONFIDENCE: Final = "GENRETAGD_CONFIDENCE"
+LOCK: Final = "GENRETAGD_LOCK"
+NO_GENRE: Final = 255
+
+
+@dataclass(frozen=True, slots=True)
+class FieldRow:
+    """How one kind of tag stores our fields.
+
+    Attributes
+    ----------
+    genre : str
+        The field that genres are written to.
+    genre_names : tuple of str
+        Every field that a player takes a genre from; all but `genre` give way to it.
+    model, confidence, lock : str
+        The provenance fields and the lock; empty where the kind cannot hold them.
+    encode : callable
+        From a field's name and values to the raw bytes of its elements.
+    decode : callable
+        From an element's name and raw bytes to its values.
+    genres : callable
+        From a field's name and values to the genres they mean.
+    """
+
+    genre: str
+    encode: Callable[[str, Sequence[str]], list[bytes]]
+    decode: Callable[[str, bytes], tuple[str, ...]]
+    genre_names: tuple[str, ...]
+    model: str = ""
+    confidence: str = ""
+    lock: str = ""
+    genres: Callable[[str, tuple[str, ...]], tuple[str, ...]] = lambda _name, found: tuple(
+        v for v in found if v
+    )
+
+    @property
+    def touched(self) -> frozenset[str]:
+        """Return the names of all fields that a write replaces."""
+        return frozenset({*self.genre_names, self.model, self.confidence} - {""})
+
+
+def id3v2_row(version: int, *, plain_sizes: bool = False) -> FieldRow:
+    """Return the row of ID3v2.2, 2.3 or 2.4 (whose frame sizes some programs wrote as plain numbers)."""
+    genre, prefix = ("TCO", "TXX:") if version == 2 else ("TCON", "TXXX:")
+    return FieldRow(
+        genre=genre,
+        genre_names=(genre,),
+        model=prefix + MODEL,
+        confidence=prefix + CONFIDENCE,
+        lock=prefix + LOCK,
+        encode=lambda name, wanted: [store.id3_frame(version, name, wanted, plain_sizes=plain_sizes)],
+        decode=lambda name, raw: store.id3_text(version, name, raw),
+        genres=lambda _name, found: store.id3_genres(found),
+    )
+
+
+def _id3v1_encode(_name: str, wanted: Sequence[str]) -> list[bytes]:
+    numbers = {name.casefold(): number for number, name in enumerate(TCON.GENRES)}
+    number = next((numbers[g.casefold()] for g in wanted if g.casefold() in numbers), NO_GENRE)
+    return [] if number == NO_GENRE else [bytes([number])]
+
+
+def _id3v1_decode(_name: str, raw: bytes) -> tuple[str, ...]:
+    return (TCON.GENRES[raw[0]],) if raw[0] < len(TCON.GENRES) else ()
+
+
+def _vorbis_decode(_name: str, raw: bytes) -> tuple[str, ...]:
+    return (raw.split(b"=", 1)[1].decode("utf-8", "surrogateescape"),)
+
+
+def _mp4_genres(name: str, found: tuple[str, ...]) -> tuple[str, ...]:
+    return store.id3_genres(found) if name == "gnre" else tuple(v for v in found if v)
+
+
+def _asf_descriptor(_name: str, raw: bytes) -> tuple[str, ...]:
+    start = 2 + int.from_bytes(raw[:2], "little")
+    return (store.asf_value(int.from_bytes(raw[start : start + 2], "little"), raw[start + 4 :]),)
+
+
+def _asf_record(_name: str, raw: bytes) -> tuple[str, ...]:
+    start = 12 + int.from_bytes(raw[4:6], "little")
+    return (store.asf_value(int.from_bytes(raw[6:8], "little"), raw[start:]),)
+
+
+def _info_encode(name: str, wanted: Sequence[str]) -> list[bytes]:
+    text = "; ".join(wanted).encode() + b"\0"
+    return [name.encode("ascii") + len(text).to_bytes(4, "little") + text + bytes(len(text) % 2)]
+
+
+def _info_decode(_name: str, raw: bytes) -> tuple[str, ...]:
+    text = raw[8 : 8 + int.from_bytes(raw[4:8], "little")].rstrip(b"\0")
+    try:
+        return (text.decode(),)
+    except UnicodeDecodeError:
+        return (text.decode("latin-1"),)
+
+
+VORBIS_ROW: Final = FieldRow(
+    genre="GENRE",
+    genre_names=("GENRE",),
+    model=MODEL,
+    confidence=CONFIDENCE,
+    lock=LOCK,
+    encode=lambda name, wanted: [f"{name}={value}".encode("utf-8", "surrogateescape") for value in wanted],
+    decode=_vorbis_decode,
+)
+
+MP4_ROW: Final = FieldRow(
+    genre="\xa9gen",
+    genre_names=("\xa9gen", "gnre"),
+    model=f"----:{MODEL}",
+    confidence=f"----:{CONFIDENCE}",
+    lock=f"----:{LOCK}",
+    encode=lambda name, wanted: [store.mp4_item(name, wanted)],
+    decode=lambda _name, raw: store.mp4_values(raw),
+    genres=_mp4_genres,
+)
+
+ASF_ROW: Final = FieldRow(
+    genre="WM/Genre",
+    genre_names=("WM/Genre",),
+    model=MODEL,
+    confidence=CONFIDENCE,
+    lock=LOCK,
+    encode=lambda name, wanted: [store.asf_descriptor(name, value) for value in wanted[:1]],
+    decode=_asf_descriptor,
+)
+
+ASF_LIBRARY_ROW: Final = FieldRow(
+    genre="WM/Genre",
+    genre_names=("WM/Genre",),
+    encode=lambda name, wanted: [store.asf_record(name, value) for value in wanted],
+    decode=_asf_record,
+)
+
+APE_ROW: Final = FieldRow(
+    genre="Genre",
+    genre_names=("Genre",),
+    model=MODEL,
+    confidence=CONFIDENCE,
+    lock=LOCK,
+    encode=lambda name, wanted: [store.ape_item(name, wanted)],
+    decode=lambda _name, raw: store.ape_values(raw),
+)
+
+INFO_ROW: Final = FieldRow(genre="IGNR", genre_names=("IGNR",), encode=_info_encode, decode=_info_decode)
+
+ID3V1_ROW: Final = FieldRow(genre="genre", genre_names=("genre",), encode=_id3v1_encode, decode=_id3v1_decode)
+
+NAMES: Final = frozenset({MODEL, CONFIDENCE, LOCK})
