@@ -1,0 +1,204 @@
+"""One configured plugin in its process: started when needed, checked once, asked, seen through its death."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from typing import Any, Final, Protocol, cast
+
+from genretagd.actions.plan import ActionSpec, PluginRecord, PluginStatus
+from genretagd.actions.process import HostDied
+from genretagd.errors import DeliveryError
+from genretagd.events import Event, Idle, TrackMoved, event_from_json, event_to_json
+
+START_LIMIT_SECONDS: Final = 60.0
+
+
+class Host(Protocol):
+    """A plugin's process."""
+
+    def ask(self, request: Mapping[str, Any], *, limit_seconds: float) -> dict[str, Any]:
+        """Send a request and return the answer; raises `HostDied`."""
+
+    def close(self) -> None:
+        """Let the plugin close, then end the process."""
+
+    def kill(self) -> None:
+        """End the process at once; safe from any thread."""
+
+    def release(self) -> None:
+        """Give its pipes back."""
+
+
+class HostedPlugin:
+    """A plugin, seen from the parent. Used by one thread; `abort` and `record` by any.
+
+    Parameters
+    ----------
+    spec : ActionSpec
+        The action.
+    start_host : callable
+        Starts a process for it.
+    redact : callable
+        Takes the secrets of this action out of a text.
+    log : logging.Logger
+        Where problems are told.
+    """
+
+    def __init__(
+        self,
+        spec: ActionSpec,
+        *,
+        start_host: Callable[[ActionSpec], Host],
+        redact: Callable[[str], str],
+        log: logging.Logger,
+    ) -> None:
+        self.spec = spec
+        self.redact = redact
+        self.log = log
+        self.aborted = False
+        self.status = PluginStatus.STARTING if spec.common.enabled else PluginStatus.DISABLED
+        self.last_error: str | None = None
+        self._start_host = start_host
+        self._host: Host | None = None
+        self._checked = False
+        self._problems: tuple[str, ...] = ()
+        self._handlers: tuple[str, ...] | None = None
+        self._options: Mapping[str, str] | None = None
+        self._summary = ""
+
+    @property
+    def is_running(self) -> bool:
+        """Whether there is a process."""
+        return self._host is not None
+
+    @property
+    def has_idle(self) -> bool:
+        """Whether what the plugin is told counts as delivered only when its on_idle has returned."""
+        return self._handlers is not None and Idle.kind in self._handlers
+
+    def handles(self, kind: str) -> bool:
+        """Return whether the plugin is to be told events of a kind; yes, as long as nobody knows."""
+        return self._handlers is None or kind in self._handlers
+
+    def record(self) -> PluginRecord:
+        """Return what to say about this action."""
+        return PluginRecord(
+            name=self.spec.name,
+            source=self.spec.source,
+            status=self.status,
+            problems=self._problems,
+            options=self._options,
+            handlers=self._handlers or (),
+            summary=self._summary,
+            last_error=self.last_error,
+        )
+
+    def ready(self) -> bool:
+        """Start, load, configure and check the plugin where that is still to be done; return success.
+
+        What went wrong is in `status`, logged once.
+        """
+        if self._host is not None:
+            return True
+        try:
+            self._host = host = self._start_host(self.spec)
+            if self.aborted:
+                self.drop()
+                return False
+            started = host.ask(start_request(self.spec), limit_seconds=START_LIMIT_SECONDS)
+            if not started.get("ok"):
+                return self._refused(started, PluginStatus.LOAD_FAILED)
+            self._handlers = tuple(started["handlers"])
+            self._options = dict(started["options"])
+            self._summary = str(started["summary"])
+            if not self._checked:
+                checked = host.ask({"do": "check"}, limit_seconds=self.spec.common.time_limit_seconds)
+                if not checked.get("ok"):
+                    return self._refused(checked, PluginStatus.CHECK_FAILED)
+                self._checked = True
+        except DeliveryError as exc:
+            return self._refused({"error": str(exc)}, PluginStatus.CHECK_FAILED)
+        self.status, self._problems = PluginStatus.READY, ()
+        return True
+
+    def tell(self, event: Event) -> TrackMoved | None:
+        """Tell the plugin an event and return where it moved the track to, if it did.
+
+        Raises
+        ------
+        DeliveryError
+            The plugin could not act on it; `HostDied` where its process is gone, too.
+        """
+        if self._host is None:
+            raise HostDied("its process is gone")
+        answer = self._host.ask(
+            {"do": "event", "event": event_to_json(event)},
+            limit_seconds=self.spec.common.time_limit_seconds,
+        )
+        if not answer.get("ok"):
+            raise _refusal(answer)
+        return cast("TrackMoved", event_from_json(answer["moved"])) if answer.get("moved") else None
+
+    def note(self, exc: DeliveryError) -> str:
+        """Return what went wrong, without secrets, and remember it."""
+        self.last_error = self.redact(str(exc))
+        return self.last_error
+
+    def abort(self) -> None:
+        """End the process at once, for good; from any thread."""
+        self.aborted = True
+        host = self._host
+        if host is not None:
+            host.kill()
+
+    def close(self) -> None:
+        """Let the plugin close and end its process."""
+        if self._host is not None and not self.aborted:
+            self._host.close()
+        self.drop()
+
+    def drop(self) -> None:
+        """End the process without a word."""
+        host, self._host = self._host, None
+        if host is not None:
+            host.release()
+
+    def _refused(self, answer: Mapping[str, Any], otherwise: PluginStatus) -> bool:
+        self.drop()
+        if self.aborted:
+            return False
+        status = PluginStatus(answer.get("status", otherwise))
+        problems = tuple(self.redact(str(p)) for p in answer.get("problems", [answer.get("error")]))
+        if (status, problems) != (self.status, self._problems):
+            self.log.error("%s: %s", status, "; ".join(problems))
+        self.status, self._problems, self.last_error = status, problems, problems[0]
+        return False
+
+
+def start_request(spec: ActionSpec, *, describe_only: bool = False) -> dict[str, Any]:
+    """Return the first request to a plugin's process."""
+    source = spec.source
+    return {
+        "do": "start",
+        "use": source.name,
+        "origin": source.origin,
+        "location": source.location,
+        "problem": source.problem,
+        "name": spec.name,
+        "options": dict(spec.options),
+        "where": spec.where,
+        "memory_megabytes": spec.common.memory_megabytes,
+        "describe_only": describe_only,
+    }
+
+
+def _refusal(answer: Mapping[str, Any]) -> DeliveryError:
+    text = str(answer.get("error", "failed without a word"))
+    if answer.get("exhausted"):
+        return HostDied(f"{text}: out of its memory limit, its process is started anew")
+    return DeliveryError(
+        text,
+        permanent=bool(answer.get("permanent")),
+        retry_after_seconds=answer.get("retry_after_seconds"),
+    )

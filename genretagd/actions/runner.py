@@ -1,0 +1,225 @@
+"""Tell action plugins what happens, without ever making the teller wait for them."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from genretagd.actions.backoff import BREAKER_BACKOFF, Backoff
+from genretagd.actions.hosted import Host, HostedPlugin
+from genretagd.actions.lease import Lease
+from genretagd.actions.plan import ActionSpec, PluginRecord
+from genretagd.actions.process import HostProcess, Output
+from genretagd.actions.redaction import Redactor
+from genretagd.actions.worker import ActionWorker, Surroundings
+from genretagd.delivery import Outbox
+from genretagd.errors import LedgerError
+from genretagd.events import Event, Idle, TrackMoved
+
+LOG: Final = "genretagd.actions"
+
+POLL_SECONDS: Final = 2.0
+"""How soon events are noticed that another process, or a transaction still open, has added."""
+
+TROUBLE_SECONDS: Final = 10.0
+"""A worker rests so long after an error that is not the plugin's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Delays:
+    """How patient a runner is; tests and benchmarks are not."""
+
+    event: Backoff = Backoff()
+    breaker: Backoff = BREAKER_BACKOFF
+    poll_seconds: float = POLL_SECONDS
+
+
+class Runner:
+    """Keeps events in the outbox, and delivers them with one thread and one process per action.
+
+    Parameters
+    ----------
+    specs : sequence of ActionSpec
+        The actions, from `genretagd.actions.plan.plan_actions`.
+    keep : Outbox
+        Where events are added; durable.
+    deliver : Outbox
+        Where events are delivered from: the same ledger by another connection, which need not be
+        durable and does not hold up the first.
+    state : Path
+        Directory for the lease, and for what plugins remember.
+    moved : callable, optional
+        Told where a plugin moved a track from and to, so that the ledger follows it. Called by
+        threads of the runner's.
+    delays : Delays, optional
+        How patient to be.
+    """
+
+    def __init__(
+        self,
+        specs: Sequence[ActionSpec],
+        *,
+        keep: Outbox,
+        deliver: Outbox,
+        state: Path,
+        moved: Callable[[Path, Path], None] | None = None,
+        delays: Delays | None = None,
+    ) -> None:
+        delays = delays or Delays()
+        self._keep = keep
+        self._deliver = deliver
+        self._state = state
+        self._follow = moved
+        self._poll_seconds = delays.poll_seconds
+        self._lease = Lease(state / "delivery.lock")
+        self._closing = threading.Event()
+        self._log = logging.getLogger(LOG)
+        around = Surroundings(
+            outbox=deliver,
+            moved=self._moved,
+            listeners=self._listeners,
+            backoff=delays.event,
+            breaker=delays.breaker,
+        )
+        self._workers = [ActionWorker(hosted_plugin(spec, state=state), around) for spec in specs]
+        self._wakes = {worker.name: threading.Event() for worker in self._workers}
+        self._threads: list[threading.Thread] = []
+        self._keeper: threading.Thread | None = None
+
+    @property
+    def delivers(self) -> bool:
+        """Whether this process delivers; else another one does, or there is nothing to."""
+        return bool(self._threads)
+
+    def start(self) -> None:
+        """Begin to deliver: at once, or as soon as the process that does so now has ended.
+
+        Plugins are loaded and checked meanwhile, by threads of their own.
+        """
+        if not any(worker.plugin.spec.common.enabled for worker in self._workers):
+            return
+        if not self._begin():
+            self._log.info("another genretagd delivers to action plugins, until it ends")
+            self._keeper = threading.Thread(target=self._wait_for_lease, name="actions", daemon=True)
+            self._keeper.start()
+
+    def tell(self, event: Event) -> None:
+        """Keep an event for every action that wants it. Quick, and never raises: tagging goes on.
+
+        `Idle` says that there is nothing more to do for now.
+        """
+        if isinstance(event, Idle):
+            for worker in self._workers:
+                worker.flush()
+                self._wakes[worker.name].set()
+            return
+        wanted = [worker.name for worker in self._workers if worker.wants(event.kind)]
+        try:
+            self._keep.add(event, actions=wanted, now=time.time())
+        except LedgerError:
+            self._log.exception("an event is lost to action plugins: %r", str(event.path))
+            return
+        for name in wanted:
+            self._wakes[name].set()
+
+    def records(self) -> tuple[PluginRecord, ...]:
+        """Return how each action is."""
+        return tuple(worker.plugin.record() for worker in self._workers)
+
+    def close(self, *, drain_seconds: float = 10.0) -> None:
+        """Deliver what is due, let plugins act on having nothing more to do, and end.
+
+        What is not delivered within the time, or is to be tried again later, waits in the outbox.
+        """
+        deadline = time.monotonic() + drain_seconds
+        for worker in self._workers:
+            worker.flush()
+        self._closing.set()
+        self._wake_all()
+        if self._keeper:
+            self._keeper.join()
+        for thread in self._threads:
+            thread.join(max(deadline - time.monotonic(), 0.0))
+        for worker, thread in zip(self._workers, self._threads, strict=False):
+            if thread.is_alive():
+                worker.plugin.abort()
+        for thread in self._threads:
+            thread.join()
+        self._threads = []
+        self._lease.give_back()
+
+    def _begin(self) -> bool:
+        if not self._lease.take():
+            return False
+        self._threads = [
+            threading.Thread(target=self._run, args=(worker,), name=f"action {worker.name}", daemon=True)
+            for worker in self._workers
+        ]
+        for thread in self._threads:
+            thread.start()
+        return True
+
+    def _wait_for_lease(self) -> None:
+        while not self._closing.wait(self._poll_seconds):
+            if self._begin():
+                return
+
+    def _run(self, worker: ActionWorker) -> None:
+        wake = self._wakes[worker.name]
+        prepared = False
+        while True:
+            wake.clear()
+            try:
+                if not prepared:
+                    worker.recover()
+                    worker.prepare()
+                    prepared = True
+                delay = worker.step()
+            except Exception:  # noqa: BLE001 - the thread must outlive a full disk, and a mistake of ours
+                self._log.exception("%s: delivery has a problem", worker.name)
+                delay = TROUBLE_SECONDS
+            if delay > 0 and (self._closing.is_set() or worker.plugin.aborted):
+                break
+            if delay > 0:
+                self._wait(wake, delay)
+        try:
+            worker.close()
+        except Exception:  # noqa: BLE001 - as above: the others are to be closed, too
+            self._log.exception("%s: closing has a problem", worker.name)
+
+    def _wait(self, wake: threading.Event, delay: float) -> None:
+        """Wait for a wake-up or for somebody else's events, at most so long."""
+        seen = self._deliver.changes()
+        deadline = time.monotonic() + delay
+        while (left := deadline - time.monotonic()) > 0:
+            if wake.wait(min(left, self._poll_seconds)) or self._deliver.changes() != seen:
+                return
+
+    def _wake_all(self) -> None:
+        for wake in self._wakes.values():
+            wake.set()
+
+    def _listeners(self, mover: str) -> Collection[str]:
+        return [w.name for w in self._workers if w.name != mover and w.wants(TrackMoved.kind)]
+
+    def _moved(self, event: TrackMoved) -> None:
+        if self._follow:
+            self._follow(event.moved_from, event.path)
+        self._wake_all()
+
+
+def hosted_plugin(spec: ActionSpec, *, state: Path) -> HostedPlugin:
+    """Return an action's plugin, not yet started."""
+    redact = Redactor(spec.options, environment=os.environ)
+    log = logging.getLogger(f"{LOG}.{spec.name}")
+
+    def start_host(started: ActionSpec) -> Host:
+        return HostProcess(output=Output(log, redact=redact), state=state / "plugins" / started.name)
+
+    return HostedPlugin(spec, start_host=start_host, redact=redact, log=log)
