@@ -1,0 +1,174 @@
+"""Calibration: confidences that mean what they say, and the threshold under which a track is left alone.
+
+Everything here is fitted on out-of-fold logits after aggregation over patches and excerpts.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+Floats = NDArray[np.float64]
+
+TEMPERATURES: Final = np.exp(np.linspace(np.log(0.2), np.log(5.0), 161))
+ECE_BINS: Final = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """From logits to confidence.
+
+    Attributes
+    ----------
+    temperature : float
+        Divides the labels' logits before the softmax.
+    outside_temperature, outside_bias : float
+        Divides, and is then added to, the log-odds of "outside the labels" that the logits give.
+    """
+
+    temperature: float = 1.0
+    outside_temperature: float = 1.0
+    outside_bias: float = 0.0
+
+
+def log_sum_exp(values: Floats) -> Floats:
+    """Return log(sum(exp(values))) over the last axis."""
+    top = values.max(axis=-1, keepdims=True)
+    return np.asarray(np.log(np.exp(values - top).sum(axis=-1)) + top[..., 0])
+
+
+def probabilities(logits: ArrayLike, *, n_labels: int, temperature: float = 1.0) -> Floats:
+    """Return the softmax over the labels' logits `[shape=(n, n_labels)]`."""
+    z = np.asarray(logits, np.float64)[:, :n_labels] / temperature
+    return np.asarray(np.exp(z - log_sum_exp(z)[:, None]))
+
+
+def outside_odds(logits: ArrayLike, *, n_labels: int) -> Floats:
+    """Return the log-odds of outside against inside `[shape=(n,)]`; -inf without outside outputs."""
+    z = np.asarray(logits, np.float64)
+    if z.shape[1] == n_labels:
+        return np.full(len(z), -np.inf)
+    return log_sum_exp(z[:, n_labels:]) - log_sum_exp(z[:, :n_labels])
+
+
+def outside_probability(logits: ArrayLike, *, n_labels: int, calibration: Calibration) -> Floats:
+    """Return how likely each track is none of the labels `[shape=(n,)]`."""
+    odds = outside_odds(logits, n_labels=n_labels) / calibration.outside_temperature + calibration.outside_bias
+    return np.asarray(1.0 / (1.0 + np.exp(-np.clip(odds, -700.0, 700.0))))
+
+
+def confidence(logits: ArrayLike, *, n_labels: int, calibration: Calibration) -> Floats:
+    """Return the confidence in the best label: its probability times that of being inside `[shape=(n,)]`."""
+    best = probabilities(logits, n_labels=n_labels, temperature=calibration.temperature).max(axis=1)
+    return best * (1.0 - outside_probability(logits, n_labels=n_labels, calibration=calibration))
+
+
+def fit_temperature(logits: ArrayLike, labels: ArrayLike, *, n_labels: int, weights: ArrayLike | None = None) -> float:
+    """Return the temperature with the least negative log likelihood (Guo et al. 2017).
+
+    Parameters
+    ----------
+    logits : array_like [shape=(n, n_outputs)]
+        Of tracks that have one of the labels.
+    labels : array_like [shape=(n,)]
+        Index of each track's label.
+    n_labels : int
+        Number of labels; further logits are passed over.
+    weights : array_like [shape=(n,)], optional
+        Of the tracks.
+    """
+    y = np.asarray(labels, np.intp)
+    w = np.ones(len(y)) if weights is None else np.asarray(weights, np.float64)
+    losses = [
+        -np.average(
+            np.log(probabilities(logits, n_labels=n_labels, temperature=float(t))[np.arange(len(y)), y] + 1e-12), weights=w
+        )
+        for t in TEMPERATURES
+    ]
+    return float(TEMPERATURES[int(np.argmin(losses))])
+
+
+def fit_outside(
+    logits: ArrayLike, outside: ArrayLike, *, n_labels: int, weights: ArrayLike | None = None
+) -> tuple[float, float]:
+    """Fit temperature and bias of the outside log-odds by logistic regression (Platt 1999).
+
+    Parameters
+    ----------
+    logits : array_like [shape=(n, n_outputs)]
+        Of tracks of the labels and of music outside them.
+    outside : array_like of bool [shape=(n,)]
+        Which are which.
+    n_labels : int
+        Number of labels.
+    weights : array_like [shape=(n,)], optional
+        Of the tracks.
+
+    Returns
+    -------
+    temperature, bias : float
+        (1, 0) where there is nothing to fit.
+    """
+    z = np.asarray(logits, np.float64)
+    y = np.asarray(outside, np.float64)
+    if z.shape[1] == n_labels or y.min() == y.max():
+        return 1.0, 0.0
+    odds = outside_odds(z, n_labels=n_labels)
+    w = np.ones(len(y)) if weights is None else np.asarray(weights, np.float64)
+    slope, bias = 1.0, 0.0
+    for _ in range(50):
+        p = 1.0 / (1.0 + np.exp(-np.clip(slope * odds + bias, -30.0, 30.0)))
+        curvature = w * p * (1.0 - p) + 1e-9
+        design = np.stack([odds, np.ones_like(odds)])
+        gradient = design @ (w * (p - y)) + np.array([1e-3 * (slope - 1.0), 0.0])
+        hessian = (design * curvature) @ design.T + np.diag([1e-3, 1e-6])
+        step = np.linalg.solve(hessian, gradient)
+        slope, bias = slope - float(step[0]), bias - float(step[1])
+        if np.abs(step).max() < 1e-8:
+            break
+    return 1.0 / max(slope, 0.05), bias
+
+
+def choose_threshold(
+    confidences: ArrayLike, correct: ArrayLike, *, precision: float, weights: ArrayLike | None = None, least: float = 0.05
+) -> float:
+    """Return the lowest confidence at and above which the decided tracks are right at least so often.
+
+    Parameters
+    ----------
+    confidences, correct : array_like [shape=(n,)]
+        Of all tracks, those outside the labels included: deciding them is never right.
+    precision : float
+        Share of right decisions asked for.
+    weights : array_like [shape=(n,)], optional
+        Of the tracks.
+    least : float
+        Share of the tracks below which a precision is not believed.
+
+    Returns
+    -------
+    float
+        The threshold; that of the best precision found where the one asked for is out of reach.
+    """
+    c = np.asarray(confidences, np.float64)
+    w = np.ones(len(c)) if weights is None else np.asarray(weights, np.float64)
+    order = np.argsort(-c, kind="stable")
+    decided = np.cumsum(w[order])
+    right = np.cumsum(w[order] * np.asarray(correct, np.float64)[order]) / np.maximum(decided, 1e-12)
+    last_of_its_value = np.append(np.diff(c[order]) != 0, True)
+    right = np.where((decided >= least * w.sum()) & last_of_its_value, right, -1.0)
+    good = np.flatnonzero(right >= precision)
+    place = int(good[-1]) if len(good) else int(np.argmax(right))
+    return float(c[order][place])
+
+
+def expected_calibration_error(confidences: ArrayLike, correct: ArrayLike, *, bins: int = ECE_BINS) -> float:
+    """Return the mean distance between confidence and accuracy over bins of equal width, weighted by tracks."""
+    c = np.asarray(confidences, np.float64)
+    right = np.asarray(correct, np.float64)
+    place = np.minimum((c * bins).astype(np.intp), bins - 1)
+    gaps = [abs(float((right[place == b] - c[place == b]).sum())) for b in range(bins)]
+    return sum(gaps) / len(c)
