@@ -50,7 +50,7 @@ def view(file: BinaryIO, kind: str) -> View | None:
     file.seek(0)
     try:
         return reader(file)
-    except Exception as exc:  # noqa: BLE001 - a damaged file makes parsers raise anything
+    except Exception as exc:  # a damaged file makes parsers raise anything
         raise DamagedError(f"its tags cannot be parsed ({type(exc).__name__}: {exc})") from exc
 
 
@@ -115,7 +115,7 @@ def _plain(value: Any) -> str:
 def _asf_view(file: BinaryIO) -> View:
     tags = ASF(file).tags
     genres = tuple(str(value) for value in tags.get("WM/Genre", ()) if str(value))
-    others = [(k, repr(v)) for k, v in tags if k != "WM/Genre" and k.casefold() not in _OURS]
+    others: list[object] = [(k, repr(v)) for k, v in tags if k != "WM/Genre" and k.casefold() not in _OURS]
     return genres, others
 
 

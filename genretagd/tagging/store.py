@@ -59,7 +59,7 @@ class FileTagStore:
         options: WriteOptions,
         provenance: Provenance | None = None,
     ) -> TagChange:
-        """Replace the genre fields of a file, all or nothing; the file is not touched if nothing would change.
+        """Replace the genre fields of a file, all or nothing; untouched if nothing would change.
 
         Raises
         ------
@@ -168,7 +168,7 @@ def explained(path: Path) -> Iterator[None]:
 def _readable(path: Path) -> Iterator[int]:
     """Open a regular file; a FIFO, socket or device is refused before it is opened."""
     try:
-        if not stat.S_ISREG(os.stat(path).st_mode):
+        if not stat.S_ISREG(path.stat().st_mode):
             raise TagError(path, "not a regular file", code="not a file")
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except (FileNotFoundError, NotADirectoryError) as exc:

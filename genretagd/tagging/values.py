@@ -58,10 +58,8 @@ def id3_frame(version: int, name: str, values: Sequence[str], *, plain_sizes: bo
     identifier, _, description = name.partition(":")
     texts = [description, *values] if description else list(values)
     text = "\0".join(texts)
-    if version == 4:
-        encoding = 0 if text.isascii() else 3
-    else:
-        encoding = 0 if all(ord(c) < 256 for c in text) else 1
+    latin = text.isascii() if version == 4 else all(ord(c) < 256 for c in text)
+    encoding = 0 if latin else 3 if version == 4 else 1
     if encoding == 1 and description:  # description and value carry a byte order mark each
         body = description.encode("utf-16") + b"\0\0" + "\0".join(values).encode("utf-16")
     else:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from genretagd.errors import WriteRefusedError
+from genretagd.errors import TrackError, WriteRefusedError
 from genretagd.tagging import detect, edit, independent
 from genretagd.tagging.elements import DamagedError, Document, Tag
 from genretagd.tagging.splice import Splice, Window, same_outside
@@ -62,8 +62,14 @@ def check_copy(
         raise _refused(intention, f"the copy cannot be parsed ({exc})") from exc
     _check_tags(intention, after)
     _check_second_opinion(intention, source_fd, copy_fd, after)
-    if audio_digest is not None and audio_digest(intention.path) != audio_digest(copy_path):
-        raise _refused(intention, "the copy's audio differs")
+    if audio_digest is not None:
+        original = audio_digest(intention.path)
+        try:
+            same = audio_digest(copy_path) == original
+        except TrackError as exc:
+            raise _refused(intention, f"the copy's audio cannot be read ({exc.problem})") from exc
+        if not same:
+            raise _refused(intention, "the copy's audio differs")
     return reading
 
 

@@ -1,4 +1,4 @@
-"""ID3v2.2, 2.3 and 2.4 tags, taken apart to whole frames and put together again (id3.org, ID3v2 structure)."""
+"""ID3v2.2, 2.3 and 2.4 tags, taken apart to whole frames and put together again (id3.org)."""
 
 from __future__ import annotations
 

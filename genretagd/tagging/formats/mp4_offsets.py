@@ -1,4 +1,4 @@
-"""MP4's absolute file offsets, which move when what lies before them grows (ISO/IEC 14496-12, 8.7.5 and 8.8)."""
+"""MP4's absolute offsets, which move when what lies before them grows (ISO/IEC 14496-12, 8.7.5, 8.8)."""
 
 from __future__ import annotations
 
@@ -67,7 +67,8 @@ def patched_moov(content: bytes, threshold: int, by: int) -> bytes:
             raise UnsupportedError("an MP4 file with encryption data that cannot be moved")
         if atom.name in {b"stco", b"co64"}:
             width = 4 if atom.name == b"stco" else 8
-            _move_table(data, start + 8, _count(data, start + 4, atom.end, width), width, threshold, by)
+            count = _count(data, start + 4, atom.end, width)
+            _move_table(data, start + 8, count=count, width=width, threshold=threshold, by=by)
     return bytes(data)
 
 
@@ -91,7 +92,7 @@ def shifted_rest(window: Window, top: Sequence[Atom], threshold: int, by: int) -
         for inner in _walk(data, 0, len(data)):
             start = inner.start + inner.head
             if inner.name == b"tfhd" and data[start + 3] & 1:
-                _move_table(data, start + 8, 1, 8, threshold, by)
+                _move_table(data, start + 8, count=1, width=8, threshold=threshold, by=by)
             elif inner.name == b"tfra":
                 _move_index(data, start, inner.end, threshold, by)
         if data != old:
@@ -113,7 +114,7 @@ def _count(data: bytearray, at: int, end: int, width: int) -> int:
     return count
 
 
-def _move_table(data: bytearray, at: int, count: int, width: int, threshold: int, by: int) -> None:
+def _move_table(data: bytearray, at: int, *, count: int, width: int, threshold: int, by: int) -> None:
     form = f">{count}{'I' if width == 4 else 'Q'}"
     if at + count * width > len(data):
         raise DamagedError("a table of offsets of the MP4 file is damaged")
@@ -129,4 +130,5 @@ def _move_index(data: bytearray, start: int, end: int, threshold: int, by: int) 
     sizes = int.from_bytes(data[start + 8 : start + 12], "big")
     entry = 2 * width + sum(((sizes >> shift) & 3) + 1 for shift in (4, 2, 0))
     for index in range(_count(data, start + 12, end, entry)):
-        _move_table(data, start + 16 + index * entry + width, 1, width, threshold, by)
+        at = start + 16 + index * entry + width
+        _move_table(data, at, count=1, width=width, threshold=threshold, by=by)

@@ -1,4 +1,4 @@
-"""Ogg: the comment packet of the first audio stream, spread over pages (RFC 3533; also multiplexed, chained)."""
+"""Ogg: the comment packet of the first audio stream, spread over pages (RFC 3533), chained or multiplexed."""
 
 from __future__ import annotations
 
@@ -156,7 +156,7 @@ def parse(window: Window) -> Ogg:
 
 
 def _packets(window: Window, first: Page) -> tuple[tuple[Page, ...], tuple[bytes, ...]]:
-    """Return the pages from the comment packet on to the first that ends with a whole packet, and their packets."""
+    """Return the pages from the comment packet on to one that ends with a whole packet, and the packets."""
     found: list[Page] = []
     packets: list[bytes] = []
     parts: list[bytes] = []
@@ -240,7 +240,7 @@ def _page(page: Page, content: bytes) -> bytes:
 
 
 def _with_checksum(raw: bytearray) -> bytes:
-    """Return a page with its CRC-32: polynomial 0x04c11db7 as zlib's, but with the bits the other way round."""
+    """Return a page with its CRC-32: zlib's polynomial, but with the bits the other way round."""
     raw[22:26] = bytes(4)
     reversed_ = zlib.crc32(raw.translate(_REVERSED), 0xFFFFFFFF) ^ 0xFFFFFFFF
     raw[22:26] = reversed_.to_bytes(4, "big").translate(_REVERSED)
