@@ -1,0 +1,202 @@
+"""``predict`` and ``tag`` as a user runs them."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+
+def contents(folder):
+    return {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in folder.iterdir() if path.is_file()}
+
+
+def test_predict_prints_the_best_labels_and_changes_nothing(genretagd, album):
+    before = contents(album)
+
+    result = genretagd("predict", album, "--min-confidence", 0)
+
+    assert result.status == 0
+    assert result.out.count("predicted") == 4  # three tracks, and the summary
+    assert contents(album) == before
+
+
+def test_predict_json_is_one_object_per_track_with_the_documented_fields(genretagd, album):
+    result = genretagd("predict", album, "--json")
+
+    assert [Path(o["path"]).name for o in result.objects] == ["aac.m4a", "flac.flac", "mp3.mp3"]
+    for found in result.objects:
+        assert set(found) == {
+            "path", "status", "genres", "probabilities", "confidence", "outside", "reason", "code",
+            "before", "after", "model", "seconds",
+        }  # fmt: skip
+        assert found["status"] in {"predicted", "unsure"}
+        assert (found["genres"] == []) == (found["status"] == "unsure")
+        assert sum(found["probabilities"].values()) == pytest.approx(1.0, abs=1e-5)
+    assert "3 tracks in" in result.err
+
+
+def test_tag_writes_once_and_keeps_what_is_there_the_second_time(genretagd, album):
+    first = genretagd("tag", album, "--min-confidence", 0, "--json")
+    after = contents(album)
+    second = genretagd("tag", album, "--min-confidence", 0, "--json")
+
+    assert [o["status"] for o in first.objects] == ["tagged"] * 3
+    assert [o["status"] for o in second.objects] == ["kept"] * 3
+    assert [o["genres"] for o in second.objects] == [o["genres"] for o in first.objects]
+    assert contents(album) == after
+    assert sorted(path.name for path in album.iterdir()) == ["aac.m4a", "flac.flac", "mp3.mp3"]
+
+
+def test_a_dry_run_shows_before_and_after_and_changes_nothing(genretagd, album, home_of_its_own):
+    before = contents(album)
+
+    result = genretagd("tag", "--dry-run", album, "--min-confidence", 0)
+
+    assert result.out.count("(none) -> ") == 3
+    assert contents(album) == before
+    assert not list(home_of_its_own.rglob("ledger*"))
+
+
+def test_labels_are_written_under_the_names_the_user_gave_them(genretagd, album):
+    names = [f"--genre={label}=Mine" for label in ("Classical", "Jazz", "Metal", "Rock", "Pop")]
+
+    result = genretagd("tag", album, "--min-confidence", 0, "--json", *names)
+
+    assert {tuple(o["genres"]) for o in result.objects} == {("Mine",)}
+
+
+def test_album_mode_gives_a_folder_one_genre(genretagd, album):
+    result = genretagd("tag", album, "--album", "--min-confidence", 0, "--json")
+
+    assert len({tuple(o["genres"]) for o in result.objects}) == 1
+    assert [o["status"] for o in result.objects] == ["tagged"] * 3
+
+
+def test_every_file_that_cannot_be_tagged_says_why_and_the_run_goes_on(genretagd, album):
+    (album / "text.mp3").write_text("these are words")
+    (album / "zero.flac").touch()
+    shutil.copyfile(album / "flac.flac", album / "wrong.mp3")
+    os.mkfifo(album / "pipe.mp3")
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(album / "socket.mp3"))
+
+    result = genretagd("tag", album, "--min-confidence", 0, "--json")
+    told = {Path(o["path"]).name: o for o in result.objects}
+
+    assert result.status == 1
+    assert [told[name]["status"] for name in ("mp3.mp3", "flac.flac", "aac.m4a")] == ["tagged"] * 3
+    for name in ("text.mp3", "zero.flac"):
+        assert told[name]["status"] == "failed"
+        assert told[name]["reason"]
+    for name in ("pipe.mp3", "socket.mp3"):
+        assert (told[name]["status"], told[name]["code"]) == ("skipped", "not a file")
+
+
+def test_a_pipe_that_is_named_does_not_block(genretagd, tmp_path):
+    os.mkfifo(tmp_path / "pipe.mp3")
+
+    result = genretagd("tag", tmp_path / "pipe.mp3", "--json")
+
+    assert result.objects[0]["status"] in {"failed", "skipped"}
+    assert "regular file" in result.objects[0]["reason"]
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_a_file_without_permission_is_reported(genretagd, album):
+    (album / "mp3.mp3").chmod(0)
+
+    assert genretagd("predict", album / "mp3.mp3").status == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "message"),
+    [
+        (["tag", "nowhere"], 2, "nowhere: no such file or directory"),
+        (["tag", ".", "--min-confidence", "2"], 2, "--min-confidence: must be between 0 and 1"),
+        (["tag", ".", "--config", "none.toml"], 2, "none.toml: no such configuration file"),
+        (["tag", ".", "--genre", "Rock"], 2, "--genre: must be LABEL=NAME"),
+        (["tag", ".", "--existing", "kep"], 2, "keep"),
+        (["frobnicate"], 2, "frobnicate"),
+    ],
+)
+def test_a_wrong_command_line_says_what_is_wrong_and_exits_with_2(
+    genretagd, arguments, status, message, tmp_path
+):
+    os.chdir(tmp_path)
+
+    result = genretagd(*arguments)
+
+    assert result.status == status
+    assert message in result.err
+    assert "Traceback" not in result.err
+
+
+def test_no_usable_model_exits_with_3_and_changes_nothing(genretagd, album):
+    before = contents(album)
+
+    result = genretagd("tag", album, "--model", album / "no-bundle")
+
+    assert result.status == 3
+    assert "no-bundle" in result.err
+    assert contents(album) == before
+
+
+def test_names_that_are_not_text_are_tagged_and_told(genretagd, album):
+    name = os.fsencode(album) + b"/\xff\xfe name.mp3"
+    shutil.copyfile(album / "mp3.mp3", name)
+
+    result = genretagd("tag", album, "--min-confidence", 0, "--json")
+
+    assert os.fsdecode(name) in {o["path"] for o in result.objects}
+    assert {o["status"] for o in result.objects} == {"tagged"}
+    assert genretagd("predict", os.fsdecode(name)).status == 0
+
+
+def test_neither_predict_nor_tag_imports_a_training_library(repository, album):
+    script = (
+        "import sys\n"
+        "from pathlib import Path\n"
+        "from genretagd.workers.service import Service, WorkerSettings\n"
+        "from genretagd.domain import WriteOptions\n"
+        f"service = Service(WorkerSettings({str(repository / 'tests/data/tiny-bundle')!r}))\n"
+        "track = Path(sys.argv[1])\n"
+        "tag = service.read_genres(track)\n"
+        "service.predict(track)\n"
+        "service.write_genres(track, ['Rock'], expected=tag.version, options=WriteOptions())\n"
+        "heavy = {'tensorflow', 'keras', 'librosa', 'scipy', 'numba', 'sklearn', 'matplotlib', 'torch'}\n"
+        "print(sorted(heavy & set(sys.modules)))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, album / "mp3.mp3"], capture_output=True, text=True, check=True
+    )
+
+    assert done.stdout.strip() == "[]"
+
+
+def test_ctrl_c_stops_between_files_with_a_summary_and_130(album, repository):
+    for number in range(200):
+        shutil.copyfile(album / "mp3.mp3", album / f"{number:03}.mp3")
+    command = [sys.executable, "-m", "genretagd", "tag", str(album), "--min-confidence=0", "--workers=1"]
+    process = subprocess.Popen(
+        [*command, f"--model={repository / 'tests/data/tiny-bundle'}"],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert process.stdout is not None
+    assert process.stdout.readline().startswith("tagged")
+    process.send_signal(signal.SIGINT)
+    started = time.monotonic()
+    out, err = process.communicate(timeout=30)
+
+    assert process.returncode == 130
+    assert time.monotonic() - started < 10
+    assert "stopping after the tracks in hand" in err
+    assert "tracks in" in out
+    assert len(list(album.iterdir())) == 203
