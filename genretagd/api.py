@@ -38,7 +38,7 @@ from genretagd.events import (
     event_to_json,
     event_to_text,
 )
-from genretagd.plugin_tools import Secret, replace_file, safe_file_name, state_directory, sync_directory
+from genretagd.plugin_tools import Secret, http_error, replace_file, safe_file_name, state_directory, sync_directory
 
 __all__ = [
     "API_VERSION",
@@ -58,6 +58,7 @@ __all__ = [
     "event_from_text",
     "event_to_json",
     "event_to_text",
+    "http_error",
     "replace_file",
     "safe_file_name",
     "state_directory",

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from genretagd.errors import PluginError
+from genretagd.errors import DeliveryError, PluginError
 
 STATE_VARIABLE: Final = "GENRETAGD_PLUGIN_STATE"
 """Names the directory in which a plugin may remember things; set by whoever runs the plugin."""
@@ -133,6 +133,30 @@ def sync_directory(directory: Path) -> None:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+
+
+def http_error(status: int, *, retry_after: str | None = None) -> DeliveryError | None:
+    """Return the error that an HTTP status means for a delivery, or None for success.
+
+    Parameters
+    ----------
+    status : int
+        The status of the response.
+    retry_after : str, optional
+        The ``Retry-After`` header, if it came as seconds (RFC 9110, section 10.2.3).
+
+    Returns
+    -------
+    DeliveryError or None
+        Not permanent where the same request may succeed later: 408, 425, 429 and 5xx.
+    """
+    if 200 <= status < 300:
+        return None
+    if 300 <= status < 400:
+        return DeliveryError(f"HTTP status {status}: moved elsewhere, correct the url", permanent=True)
+    later = status in (408, 425, 429) or status >= 500
+    seconds = float(retry_after) if later and retry_after and retry_after.strip().isdecimal() else None
+    return DeliveryError(f"HTTP status {status}", permanent=not later, retry_after_seconds=seconds)
 
 
 def state_directory() -> Path:

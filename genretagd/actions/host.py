@@ -30,7 +30,7 @@ from collections.abc import Iterator
 from typing import IO, Any, Final
 
 from genretagd.actions.catalog import Origin, PluginSource
-from genretagd.actions.loading import described, handlers_of, load_plugin, make_plugin
+from genretagd.actions.loading import described, handlers_of, load_plugin, make_plugin, summary_of
 from genretagd.actions.options import describe_options
 from genretagd.errors import ConfigError, DeliveryError, PluginError
 from genretagd.events import Idle, Moved, event_from_json, event_to_json, moved_event
@@ -89,7 +89,7 @@ class Host:
             "ok": True,
             "handlers": handlers_of(kind),
             "options": describe_options(kind),
-            "summary": (kind.__doc__ or "").strip().split("\n")[0],
+            "summary": summary_of(kind),
         }
         if request.get("describe_only"):
             return found

@@ -70,6 +70,12 @@ def handlers_of(kind: type) -> tuple[str, ...]:
     return tuple(name.removeprefix("on_") for name in HANDLERS if callable(getattr(kind, name, None)))
 
 
+def summary_of(kind: type) -> str:
+    """Return the first line of what a plugin's author says about it; what dataclasses say is not that."""
+    text = (kind.__doc__ or "").strip()
+    return "" if text.startswith(f"{kind.__name__}(") else text.partition("\n")[0]
+
+
 def described(exc: BaseException) -> str:
     """Return an exception in one line: our own by message, others with their type.
 

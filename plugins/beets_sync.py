@@ -1,0 +1,79 @@
+"""Let a beets library read the genres of the tracks that were tagged."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from genretagd.api import DeliveryError, Idle, PluginError, TrackMoved, TrackTagged
+
+FIELDS = ("genre", "genres")
+
+
+@dataclass(frozen=True)
+class BeetsSync:
+    """Let a beets library read the genres of the tracks that were tagged.
+
+    Runs ``beet update`` for these tracks and for the genre alone, once there is nothing more to
+    tag; tracks that beets does not know stay unknown to it.
+
+    Attributes
+    ----------
+    command : tuple of str
+        How to run beets: ``["beet"]``, or with its whole path, or with options of its own.
+    tracks_per_run : int
+        So many tracks are named to beets at a time.
+    timeout_seconds : float
+        One run may take so long.
+    """
+
+    api_version = "1.0"
+
+    command: tuple[str, ...] = ("beet",)
+    tracks_per_run: int = 100
+    timeout_seconds: float = 25.0
+    _paths: dict[Path, None] = field(default_factory=dict, init=False, repr=False)
+
+    def check(self) -> None:
+        """See that there is a beets."""
+        if not self.command or shutil.which(self.command[0]) is None:
+            raise PluginError('command: no such program, write command = ["/path/to/beet"]')
+        self._run(["version"])
+
+    def on_tagged(self, event: TrackTagged) -> None:
+        """Remember a tagged track."""
+        self._paths[event.path] = None
+
+    def on_moved(self, event: TrackMoved) -> None:
+        """Forget where the track was: beets moves its own files, and is told nothing of ours."""
+        self._paths.pop(event.moved_from, None)
+
+    def on_idle(self, event: Idle) -> None:  # noqa: ARG002 - every handler is told its event
+        """Let beets read the tracks."""
+        paths = [path for path in self._paths if path.is_file()]
+        for first in range(0, len(paths), self.tracks_per_run):
+            queries: list[str] = []
+            for path in paths[first : first + self.tracks_per_run]:
+                queries += [",", f"path:{os.fspath(path)}"] if queries else [f"path:{os.fspath(path)}"]
+            fields = [part for name in FIELDS for part in ("-F", name)]
+            self._run(["update", "-M", *fields, "--", *queries])
+        self._paths.clear()
+
+    def _run(self, arguments: list[str]) -> None:
+        try:
+            done = subprocess.run(  # noqa: S603 - the user's own program, and no shell
+                [*self.command, *arguments],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+                timeout=self.timeout_seconds,
+                check=False,
+            )
+        except (OSError, subprocess.TimeoutExpired) as exc:
+            raise DeliveryError(f"beets: {exc}") from exc
+        if done.returncode != 0:
+            last = done.stderr.decode("utf-8", "replace").strip().rpartition("\n")[2]
+            raise DeliveryError(f"beets: exit status {done.returncode}: {last}")

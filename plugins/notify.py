@@ -1,0 +1,77 @@
+"""Send a message to people: by mail, chat or phone, through Apprise."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from genretagd.api import DeliveryError, Idle, PluginError, Secret, TrackFailed, TrackTagged
+
+
+@dataclass(frozen=True)
+class Notify:
+    """Send one message about all that was done, once there is nothing more to tag.
+
+    Attributes
+    ----------
+    urls : tuple of Secret
+        Where to, as Apprise writes it: ``mailto://...``, ``tgram://...`` and many more.
+    lines : int
+        At most so many tracks are named.
+    failures : bool
+        Name tracks that could not be processed, too.
+    """
+
+    api_version = "1.0"
+
+    urls: tuple[Secret, ...]
+    lines: int = 10
+    failures: bool = True
+    _tagged: list[str] = field(default_factory=list, init=False, repr=False)
+    _failed: list[str] = field(default_factory=list, init=False, repr=False)
+
+    def check(self) -> None:
+        """See that Apprise understands every address."""
+        self._services()
+
+    def on_tagged(self, event: TrackTagged) -> None:
+        """Remember a tagged track."""
+        self._tagged.append(f"{_shown(event.path.name)}: {_shown(', '.join(event.after))}")
+
+    def on_failed(self, event: TrackFailed) -> None:
+        """Remember a track that could not be processed."""
+        if self.failures:
+            self._failed.append(f"{_shown(event.path.name)}: {_shown(event.reason)}")
+
+    def on_idle(self, event: Idle) -> None:  # noqa: ARG002 - every handler is told its event
+        """Send the message."""
+        if not self._tagged and not self._failed:
+            return
+        title = f"genretagd: {len(self._tagged)} tagged"
+        title += f", {len(self._failed)} failed" if self._failed else ""
+        body = "\n".join([*self._some(self._tagged), *self._some(self._failed)])
+        if not self._services().notify(title=title, body=body, body_format="text"):
+            raise DeliveryError("a service did not take the message")
+        self._tagged.clear()
+        self._failed.clear()
+
+    def _some(self, lines: list[str]) -> list[str]:
+        left = len(lines) - self.lines
+        return lines[: self.lines] + ([f"and {left} more"] if left > 0 else [])
+
+    def _services(self) -> Any:
+        try:
+            import apprise  # noqa: PLC0415 - an optional part of the installation
+        except ImportError as exc:
+            raise PluginError('apprise: is missing, run "pip install genretagd[notify]"') from exc
+        services = apprise.Apprise()
+        for number, url in enumerate(self.urls, start=1):
+            if not services.add(url.reveal()):
+                raise PluginError(f"urls: Apprise does not understand number {number}")
+        return services
+
+
+def _shown(text: str) -> str:
+    """Return text on one line, of a bounded length."""
+    kept = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
+    return kept if len(kept) <= 120 else kept[:119] + "…"

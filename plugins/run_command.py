@@ -1,0 +1,155 @@
+"""Run a program for every event."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from genretagd.api import (
+    DeliveryError,
+    PluginError,
+    Secret,
+    TrackEvent,
+    TrackFailed,
+    TrackMoved,
+    TrackTagged,
+    TrackUnsure,
+    event_to_text,
+)
+
+PATH = "/usr/local/bin:/usr/bin:/bin"
+
+
+@dataclass(frozen=True)
+class RunCommand:
+    """Run a program for every event: an argument list, never a shell.
+
+    In the arguments, ``{path}``, ``{genre}`` (the first one), ``{genres}`` (all, separated by
+    ``;``), ``{before}``, ``{confidence}``, ``{kind}`` and ``{key}`` stand for the event's values.
+    What the program prints is logged. It has failed where its exit status is not 0.
+
+    Attributes
+    ----------
+    command : tuple of str
+        The program and its arguments.
+    events : tuple of str
+        What to run it for.
+    stdin : str
+        ``"json"`` hands it the event as one line of JSON, ``"none"`` nothing.
+    timeout_seconds : float
+        It is ended, with all it started, after so long.
+    environment : mapping of str to str
+        Its environment beside PATH, HOME and LANG; nothing else is handed on.
+    secrets : mapping of str to Secret
+        More of its environment, from where secrets are kept.
+    directory : Path
+        Where it runs.
+    """
+
+    api_version = "1.0"
+
+    command: tuple[str, ...]
+    events: tuple[Literal["tagged", "unsure", "failed", "moved"], ...] = ("tagged",)
+    stdin: Literal["none", "json"] = "none"
+    timeout_seconds: float = 20.0
+    environment: Mapping[str, str] = field(default_factory=dict)
+    secrets: Mapping[str, Secret] = field(default_factory=dict)
+    directory: Path = Path("/")
+
+    def __post_init__(self) -> None:
+        if not self.command or not self.command[0]:
+            raise PluginError('command: is empty, write command = ["/path/to/program", "{path}"]')
+        if "{" in self.command[0]:
+            raise PluginError("command: the program itself cannot come from an event")
+
+    def check(self) -> None:
+        """See that there is such a program."""
+        if shutil.which(self.command[0], path=self._environment()["PATH"]) is None:
+            raise PluginError(f"{self.command[0]}: no such program, write its whole path")
+
+    def on_tagged(self, event: TrackTagged) -> None:
+        """Run the program for a tagged track."""
+        self._run(event)
+
+    def on_unsure(self, event: TrackUnsure) -> None:
+        """Run the program for a track that was left alone."""
+        self._run(event)
+
+    def on_failed(self, event: TrackFailed) -> None:
+        """Run the program for a track that could not be processed."""
+        self._run(event)
+
+    def on_moved(self, event: TrackMoved) -> None:
+        """Run the program for a track that was moved."""
+        self._run(event)
+
+    def _run(self, event: TrackEvent) -> None:
+        if event.kind not in self.events:
+            return
+        values = _values(event)
+        arguments = [self.command[0], *(_filled(argument, values) for argument in self.command[1:])]
+        environment = self._environment()
+        program = shutil.which(arguments[0], path=environment["PATH"]) or arguments[0]
+        try:
+            process = subprocess.Popen(  # noqa: S603 - the user's own program, and no shell
+                [program, *arguments[1:]],
+                stdin=subprocess.PIPE if self.stdin == "json" else subprocess.DEVNULL,
+                env=environment,
+                cwd=self.directory,
+                start_new_session=True,
+            )
+        except OSError as exc:
+            raise DeliveryError(f"{arguments[0]}: cannot be run: {exc.strerror}") from exc
+        try:
+            given = (event_to_text(event) + "\n").encode("ascii") if self.stdin == "json" else None
+            process.communicate(given, timeout=self.timeout_seconds)
+        except subprocess.TimeoutExpired as exc:
+            raise DeliveryError(f"{arguments[0]}: took longer than {self.timeout_seconds:g} s") from exc
+        finally:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+        if process.returncode != 0:
+            raise DeliveryError(f"{arguments[0]}: exit status {process.returncode}")
+
+    def _environment(self) -> dict[str, str]:
+        found = {"PATH": PATH, "HOME": os.environ.get("HOME", "/"), "LANG": os.environ.get("LANG", "C.UTF-8")}
+        found.update(self.environment)
+        found.update({name: secret.reveal() for name, secret in self.secrets.items()})
+        return found
+
+
+def _values(event: TrackEvent) -> dict[str, str]:
+    genres = event.after if isinstance(event, TrackTagged) else ()
+    before = event.before if isinstance(event, TrackTagged | TrackUnsure) else ()
+    confidence = event.confidence if isinstance(event, TrackTagged | TrackUnsure) else None
+    return {
+        "{path}": os.fspath(event.path),
+        "{genre}": genres[0] if genres else "",
+        "{genres}": ";".join(genres),
+        "{before}": ";".join(before),
+        "{confidence}": "" if confidence is None else f"{confidence:.4f}",
+        "{kind}": event.kind,
+        "{key}": event.key,
+    }
+
+
+def _filled(argument: str, values: Mapping[str, str]) -> str:
+    """Return an argument with its values; no value is looked into for further placeholders."""
+    filled, rest = "", argument
+    while rest:
+        name = next((name for name in values if rest.startswith(name)), None)
+        if name is None:
+            filled, rest = filled + rest[0], rest[1:]
+            continue
+        value = values[name].replace("\0", "")
+        if not filled and value.startswith("-"):
+            raise DeliveryError(f"{name}: begins with a dash, write --option={name}", permanent=True)
+        filled, rest = filled + value, rest[len(name) :]
+    return filled
