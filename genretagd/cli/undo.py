@@ -1,0 +1,175 @@
+"""``genretagd undo``: put back the tags that a run replaced, where they still are what it wrote."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime as dt
+import json as json_format
+import re
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from genretagd.cli import options as o
+from genretagd.errors import EXIT_OK, EXIT_SOME_FAILED, UsageError
+
+if TYPE_CHECKING:
+    from genretagd.config import Config
+    from genretagd.domain import Outcome
+    from genretagd.ledger.journal import Change, Journal
+
+_SPAN = re.compile(r"(\d+)\s*(s|min|h|d|w)\Z")
+_SECONDS = {"s": 1, "min": 60, "h": 3600, "d": 86400, "w": 604800}
+
+
+def undo(
+    ctx: typer.Context,
+    paths: Annotated[
+        list[Path] | None,
+        typer.Argument(help="Only these files, and files below these directories.", metavar="[PATH]..."),
+    ] = None,
+    run: Annotated[str | None, typer.Option("--run", help="All changes of this run.", metavar="ID")] = None,
+    since: Annotated[
+        str | None,
+        typer.Option(
+            "--since", help="All changes since: 2h, 3d, 1w, 2031-05-01 or 2031-05-01T20:00.", metavar="WHEN"
+        ),
+    ] = None,
+    last: Annotated[bool, typer.Option("--last", help="All changes of the last run.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", "-n", help="Show what would come back and change nothing.")
+    ] = False,
+    json: o.Json = False,
+    config: o.ConfigFile = None,
+    mtime: o.Mtime = None,
+    hardlinks: o.Hardlinks = None,
+    ledger: o.Ledger = None,
+) -> None:
+    """Put back the tags that were there before, where the file still holds what was written.
+
+    With paths alone, the last change of each file is taken back. An undo is a run of its own and
+    can be undone.
+    """
+    from genretagd.cli.common import configuration
+
+    settings = configuration(ctx.params)
+    wishes = (run is not None) + (since is not None) + last
+    if wishes > 1:
+        raise UsageError("undo: --run, --since and --last exclude one another, give one of them")
+    if not wishes and not paths:
+        raise UsageError("undo: nothing to undo was named, give paths, --run ID, --since WHEN or --last")
+
+    def select(journal: Journal) -> list[Change]:
+        return _selected(journal, paths or [], run=run, since=since, last=last)
+
+    raise typer.Exit(_undo(select, settings, dry_run=dry_run, as_json=json))
+
+
+def instant(text: str, *, now: float) -> float:
+    """Return the instant that ``--since`` means, in seconds since the epoch.
+
+    Parameters
+    ----------
+    text : str
+        A span back from now (``90s``, ``30min``, ``2h``, ``3d``, ``1w``) or an ISO 8601 date or
+        date and time, in local time where it names no zone.
+    now : float
+        In seconds since the epoch.
+
+    Raises
+    ------
+    UsageError
+        It is neither.
+    """
+    span = _SPAN.match(text.strip())
+    if span:
+        return now - int(span[1]) * _SECONDS[span[2]]
+    try:
+        return dt.datetime.fromisoformat(text.strip()).astimezone().timestamp()
+    except (ValueError, OverflowError, OSError) as exc:
+        raise UsageError(
+            f'--since {text}: not a time, give a span such as "2h" or "3d", or a date such as "2031-05-01"'
+        ) from exc
+
+
+def _selected(
+    journal: Journal, paths: Sequence[Path], *, run: str | None, since: str | None, last: bool
+) -> list[Change]:
+    if last:
+        run = journal.last_run()
+        return journal.changes(run=run, below=paths) if run else []
+    if run is not None:
+        if not journal.has_run(run):
+            raise UsageError(f'--run {run}: no such run, "genretagd history PATH" shows the runs of a file')
+        return journal.changes(run=run, below=paths)
+    if since is not None:
+        return journal.changes(since=instant(since, now=time.time()), below=paths)
+    latest = {change.path: change for change in journal.changes(below=paths)}
+    return list(latest.values())
+
+
+def _undo(select: Callable[[Journal], list[Change]], config: Config, *, dry_run: bool, as_json: bool) -> int:
+    from genretagd.cli.common import ledger_path
+    from genretagd.cli.running import make_pool
+    from genretagd.domain import Status, WriteOptions
+    from genretagd.ledger.database import Database
+    from genretagd.ledger.journal import Journal
+    from genretagd.undoing import plan, undo
+
+    tags = config.tags
+    options = WriteOptions(mtime=tags.mtime, hardlinks=tags.hardlinks, id3v1=tags.id3v1)
+    place = ledger_path(config)
+    if not place.exists():
+        raise UsageError(f"{place}: there is no ledger, so nothing was changed that could be undone")
+    outcomes: list[Outcome] = []
+    with contextlib.ExitStack() as stack:
+        database = stack.enter_context(contextlib.closing(Database(place)))
+        journal = Journal(database, command="undo")
+        pool = stack.enter_context(make_pool(config))
+        with pool.worker() as worker:
+            journal.recover(worker.read_genres)
+            for step in plan(journal, select(journal)):
+                outcome = undo(step, worker, None if dry_run else journal, options)
+                outcomes.append(outcome)
+                print(_as_json(outcome) if as_json else _as_line(outcome), flush=True)
+    if not as_json:
+        print(_summary(outcomes, run=None if dry_run else journal.run))
+    return EXIT_SOME_FAILED if any(o.status is Status.FAILED for o in outcomes) else EXIT_OK
+
+
+def _as_json(outcome: Outcome) -> str:
+    return json_format.dumps(
+        {
+            "path": str(outcome.path),
+            "status": _word(outcome),
+            "before": list(outcome.before),
+            "after": list(outcome.after),
+            "reason": outcome.reason,
+            "code": outcome.code,
+        }
+    )
+
+
+def _as_line(outcome: Outcome) -> str:
+    head = f"{_word(outcome):<10}  {outcome.path}: "
+    if outcome.reason:
+        return head + outcome.reason
+    return f"{head}{', '.join(outcome.before) or '(none)'} -> {', '.join(outcome.after) or '(none)'}"
+
+
+def _word(outcome: Outcome) -> str:
+    return {"tagged": "undone", "would tag": "would undo"}.get(str(outcome.status), str(outcome.status))
+
+
+def _summary(outcomes: Sequence[Outcome], *, run: str | None) -> str:
+    if not outcomes:
+        return "nothing to undo"
+    counts: dict[str, int] = {}
+    for outcome in outcomes:
+        counts[_word(outcome)] = counts.get(_word(outcome), 0) + 1
+    told = ", ".join(f"{number} {word}" for word, number in sorted(counts.items()))
+    again = f"; undo this with: genretagd undo --run {run}" if run and counts.get("undone") else ""
+    return f"{told}{again}"

@@ -1,0 +1,317 @@
+"""The journal: every change of a tag, recorded durably before it happens, so that it can be undone."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import os
+import secrets
+import sqlite3
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from genretagd.domain import FileVersion, GenreTag, TagChange
+from genretagd.errors import TrackError
+from genretagd.ledger.database import Database
+from genretagd.serial import from_json, to_json
+
+State = Literal["intended", "done", "failed"]
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """An entry of the journal.
+
+    Attributes
+    ----------
+    id : int
+        Entries are numbered in the order in which they were intended.
+    run : str
+        The run it belongs to.
+    command : str
+        What that run was: ``"tag"``, ``"watch"``, ``"undo"``.
+    path : Path
+        The track, absolute.
+    state : str
+        ``"intended"`` until it is known to have happened (``"done"``) or not (``"failed"``).
+    at : float
+        When it was intended, in seconds since the epoch.
+    genres_before, genres_after : tuple of str
+        What a player shows on both sides of it.
+    fields_before, fields_after : mapping of str to tuple of str
+        The raw fields on both sides of it; see `GenreTag.fields`.
+    version_before, version_after : FileVersion
+        The files on both sides of it; None after a change that did not happen.
+    model : str
+        Who decided.
+    confidence : float
+        In [0, 1].
+    undoes : int or None
+        The entry that this one takes back.
+    reason : str or None
+        Why it failed.
+    """
+
+    id: int
+    run: str
+    command: str
+    path: Path
+    state: State
+    at: float
+    genres_before: tuple[str, ...]
+    genres_after: tuple[str, ...]
+    fields_before: Mapping[str, tuple[str, ...]]
+    fields_after: Mapping[str, tuple[str, ...]] | None
+    version_before: FileVersion
+    version_after: FileVersion | None
+    model: str
+    confidence: float
+    undoes: int | None
+    reason: str | None
+
+    @property
+    def kept_mtime(self) -> bool:
+        """Return whether the change left the file's modification time as it was."""
+        return self.version_after is not None and self.version_after.mtime_ns == self.version_before.mtime_ns
+
+
+class Journal:
+    """Records changes of one run and answers questions about all; the `Journal` of the pipeline.
+
+    Parameters
+    ----------
+    database : Database
+        The ledger.
+    command : str
+        What this run is, such as ``"tag"``.
+    clock : callable
+        The time in seconds since the epoch.
+    """
+
+    def __init__(self, database: Database, *, command: str, clock: Callable[[], float] = time.time) -> None:
+        self._database = database
+        self._command = command
+        self._clock = clock
+        moment = dt.datetime.fromtimestamp(clock(), tz=dt.UTC).astimezone()
+        self.run = f"{moment:%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
+
+    def intend(
+        self,
+        path: Path,
+        tag: GenreTag,
+        genres: Sequence[str],
+        /,
+        *,
+        model: str,
+        confidence: float,
+        undoes: int | None = None,
+    ) -> int:
+        """Record durably that a file is about to be changed and return the entry's number.
+
+        Raises
+        ------
+        LedgerError
+            It cannot be recorded; the file must not be changed then.
+        """
+        with self._database.transaction() as connection:
+            connection.execute(
+                "INSERT OR IGNORE INTO runs (id, command, started_at, model) VALUES (?, ?, ?, ?)",
+                (self.run, self._command, self._clock(), model),
+            )
+            cursor = connection.execute(
+                "INSERT INTO changes (run_id, path, state, at, genres_before, genres_after,"
+                " fields_before, version_before, model, confidence, undoes)"
+                " VALUES (?, ?, 'intended', ?, ?, ?, ?, ?, ?, ?, ?)",
+                (
+                    self.run,
+                    _key(path),
+                    self._clock(),
+                    _dump(tag.genres),
+                    _dump(tuple(genres)),
+                    _dump(tag.fields),
+                    _dump(tag.version),
+                    model,
+                    confidence,
+                    undoes,
+                ),
+            )
+            number = cursor.lastrowid
+        assert number is not None
+        return number
+
+    def done(self, entry: int, change: TagChange, /) -> None:
+        """Record that the change happened."""
+        with self._database.transaction() as connection:
+            connection.execute(
+                "UPDATE changes SET state = 'done', reason = NULL, genres_after = ?,"
+                " fields_after = ?, version_after = ? WHERE id = ?",
+                (_dump(change.after), _dump(change.fields_after), _dump(change.version_after), entry),
+            )
+
+    def failed(self, entry: int, reason: str, /) -> None:
+        """Record that the change did not happen and the file is as it was."""
+        with self._database.transaction() as connection:
+            connection.execute(
+                "UPDATE changes SET state = 'failed', reason = ? WHERE id = ?", (reason, entry)
+            )
+
+    def wrote(self, path: Path, tag: GenreTag, /) -> bool:
+        """Return whether the genres of a file are still what we wrote there.
+
+        Genres that an undo brought back are ours only if they were so before.
+        """
+        entry = self.latest(path)
+        if entry is None or entry.genres_after != tag.genres:
+            return False
+        while entry is not None and entry.undoes is not None:
+            entry = self.latest(path, before=entry.undoes)
+        return entry is not None
+
+    def latest(self, path: Path, /, *, before: int | None = None) -> Change | None:
+        """Return the last change of a path that happened, or the last one before an entry."""
+        found = self._select(
+            "state = 'done' AND path = ? AND changes.id < ? ORDER BY changes.id DESC LIMIT 1",
+            (_key(path), before if before is not None else 1 << 62),
+        )
+        return found[0] if found else None
+
+    def history(self, path: Path, /) -> list[Change]:
+        """Return every entry about a path, the oldest first."""
+        return self._select("path = ? ORDER BY changes.id", (_key(path),))
+
+    def changes(
+        self, *, run: str | None = None, since: float | None = None, below: Iterable[Path] = ()
+    ) -> list[Change]:
+        """Return the changes that happened, the oldest first.
+
+        Parameters
+        ----------
+        run : str or None
+            Only those of this run.
+        since : float or None
+            Only those from this instant on, in seconds since the epoch.
+        below : iterable of Path
+            Only those of these files, or of files below these directories.
+        """
+        query = "state = 'done'"
+        parameters: list[object] = []
+        if run is not None:
+            query += " AND run_id = ?"
+            parameters.append(run)
+        if since is not None:
+            query += " AND at >= ?"
+            parameters.append(since)
+        roots = [_key(path) for path in below]
+        found = self._select(f"{query} ORDER BY changes.id", tuple(parameters))
+        return [change for change in found if not roots or _is_below(_key(change.path), roots)]
+
+    def last_run(self) -> str | None:
+        """Return the last run that changed something, this one aside."""
+        found = self._database.rows(
+            "SELECT run_id FROM changes WHERE state = 'done' AND run_id != ? ORDER BY id DESC LIMIT 1",
+            (self.run,),
+        )
+        return str(found[0]["run_id"]) if found else None
+
+    def has_run(self, run: str, /) -> bool:
+        """Return whether a run of this name is recorded."""
+        return bool(self._database.rows("SELECT 1 FROM runs WHERE id = ?", (run,)))
+
+    def recover(self, read: Callable[[Path], GenreTag], /) -> list[Change]:
+        """Settle the entries that a crash left open, by looking at their files.
+
+        A file that carries the intended genres was changed; one that does not was not. An entry
+        whose file cannot be looked at now stays open.
+
+        Parameters
+        ----------
+        read : callable
+            `TagStore.read_genres`.
+
+        Returns
+        -------
+        list of Change
+            The entries that were open.
+        """
+        found = self._select("state = 'intended' AND run_id != ? ORDER BY changes.id", (self.run,))
+        for entry in found:
+            try:
+                tag = read(entry.path)
+            except TrackError as exc:
+                if not exc.transient:
+                    self.failed(entry.id, f"interrupted, and then: {exc.problem}")
+                continue
+            if tag.genres != entry.genres_after or tag.version == entry.version_before:
+                self.failed(entry.id, "interrupted before the file was changed")
+                continue
+            change = TagChange(
+                path=entry.path,
+                before=entry.genres_before,
+                after=tag.genres,
+                fields_before=entry.fields_before,
+                fields_after=tag.fields,
+                version_before=entry.version_before,
+                version_after=tag.version,
+            )
+            self.done(entry.id, change)
+        return found
+
+    def forget(self, *, before: float) -> int:
+        """Delete what happened before an instant and return how many entries that were.
+
+        What a later entry takes back stays as long as that one does.
+        """
+        with self._database.transaction() as connection:
+            cursor = connection.execute(
+                "DELETE FROM changes WHERE at < ? AND state != 'intended' AND id NOT IN"
+                " (SELECT undoes FROM changes WHERE undoes IS NOT NULL)",
+                (before,),
+            )
+            connection.execute("DELETE FROM runs WHERE id NOT IN (SELECT run_id FROM changes)")
+        return cursor.rowcount
+
+    def _select(self, condition: str, parameters: tuple[object, ...]) -> list[Change]:
+        # Conditions are written above, in this module; values are bound.
+        query = f"SELECT changes.*, runs.command FROM changes JOIN runs ON runs.id = run_id WHERE {condition}"  # noqa: S608
+        return [_change(row) for row in self._database.rows(query, parameters)]
+
+
+def _key(path: Path) -> bytes:
+    return os.fsencode(os.path.abspath(path))  # noqa: PTH100 - links stay as they were named
+
+
+def _is_below(path: bytes, roots: Sequence[bytes]) -> bool:
+    return any(path == root or path.startswith(root.rstrip(b"/") + b"/") for root in roots)
+
+
+def _dump(value: object) -> str:
+    return json.dumps(to_json(value))
+
+
+def _load(kind: Any, text: str | None) -> Any:
+    return None if text is None else from_json(kind, json.loads(text))
+
+
+def _change(row: sqlite3.Row) -> Change:
+    fields = Mapping[str, tuple[str, ...]]
+    return Change(
+        id=row["id"],
+        run=row["run_id"],
+        command=row["command"],
+        path=Path(os.fsdecode(row["path"])),
+        state=row["state"],
+        at=row["at"],
+        genres_before=_load(tuple[str, ...], row["genres_before"]),
+        genres_after=_load(tuple[str, ...], row["genres_after"]),
+        fields_before=_load(fields, row["fields_before"]),
+        fields_after=_load(fields, row["fields_after"]),
+        version_before=_load(FileVersion, row["version_before"]),
+        version_after=_load(FileVersion, row["version_after"]),
+        model=row["model"],
+        confidence=row["confidence"],
+        undoes=row["undoes"],
+        reason=row["reason"],
+    )
