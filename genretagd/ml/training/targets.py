@@ -15,6 +15,26 @@ from genretagd.ml.training.augment import Cut
 
 MOST_COMPONENTS: Final = 64
 FLOOR: Final = 1e-4
+RAREST: Final = 1e-4
+
+YAMNET_CLASSES: Final = 521
+YAMNET_GENRES: Final[Mapping[str, tuple[int, ...]]] = {
+    "Ambient": (241,),
+    "Blues": (246,),
+    "Classical": (232, 233, 179, 185, 186),
+    "Country": (224, 226),
+    "Disco": (231, 227),
+    "Electronic": (234, 235, 236, 239),
+    "Folk": (228,),
+    "Funk": (227,),
+    "Hip-Hop": (212,),
+    "Jazz": (230, 225),
+    "Metal": (215,),
+    "Pop": (211,),
+    "Reggae": (223, 258),
+    "Rock": (214, 216, 217, 218, 219, 220),
+    "Soul": (222,),
+}
 
 Scores = NDArray[np.float32]
 
@@ -148,12 +168,13 @@ def combine(teachers: Sequence[tuple[Teacher, Mapping[str, Scores]]], name: str)
     return np.concatenate(parts, axis=1), np.concatenate(known)
 
 
-def probe_features(targets: Scores) -> Scores:
-    """Summarise a track's targets `[shape=(windows, size)]` for a linear probe: mean and maximum over time."""
-    return np.concatenate([targets.mean(axis=0), targets.max(axis=0)])
+def probe_features(targets: Scores, *, strongest: bool = True) -> Scores:
+    """Summarise a track's targets `[shape=(windows, size)]` for a linear probe: mean and, if wanted, maximum over time."""
+    mean = targets.mean(axis=0)
+    return np.concatenate([mean, targets.max(axis=0)]) if strongest else mean
 
 
-def fit_probe(features: Scores, labels: Sequence[int], *, strength: float = 0.03) -> Any:
+def fit_probe(features: Scores, labels: Sequence[int] | NDArray[Any], *, strength: float = 0.03) -> Any:
     """Fit a linear probe from teacher features to outputs: standardised, L2-regularised logistic regression.
 
     Returns a scikit-learn pipeline with `predict_proba`; its classes are those that occur in `labels`.
@@ -164,3 +185,81 @@ def fit_probe(features: Scores, labels: Sequence[int], *, strength: float = 0.03
 
     probe = make_pipeline(StandardScaler(), LogisticRegression(C=strength, max_iter=2000))
     return probe.fit(features, np.asarray(labels))
+
+
+def soft_genres(
+    opinions: Sequence[tuple[Teacher, Mapping[str, Scores]]],
+    *,
+    names: Sequence[str],
+    labels: NDArray[Any],
+    usable: NDArray[np.bool_],
+    outputs: Sequence[str],
+    n_labels: int,
+    prior: float = 0.4,
+) -> Scores:
+    """Guess the genres of tracks from what teachers say about them and about tracks of known genre.
+
+    For each teacher a probe is fitted on the usable labelled tracks that it has heard. A track's guess is the
+    geometric mean of the probes' distributions, times the teacher's own genre scores (`own_genres`) to the power
+    `prior` where it has such classes: teachers fail differently.
+
+    Parameters
+    ----------
+    opinions : sequence of (Teacher, mapping)
+        Each teacher with its scores `[shape=(windows, n_classes)]` by track name.
+    names : sequence of str
+        Of all tracks.
+    labels : np.ndarray [shape=(n,)]
+        Index of each track's output, -1 where unknown.
+    usable : np.ndarray [shape=(n,), dtype=bool]
+        Tracks whose label may be looked at: the training part.
+    outputs : sequence of str
+        Names of all outputs.
+    n_labels : int
+        How many of them, from the first, are labels.
+    prior : float
+        Weight of a teacher's own genre scores.
+
+    Returns
+    -------
+    np.ndarray [shape=(n, n_outputs)]
+        Rows sum to 1; zeros where no teacher has heard the track.
+    """
+    logs = np.zeros((len(names), len(outputs)))
+    heard = np.zeros(len(names))
+    for teacher, scores in opinions:
+        known = np.asarray([name in scores for name in names])
+        fit_on = known & usable & (labels >= 0)
+        if len(np.unique(labels[fit_on])) < 2:
+            continue
+        rows = np.flatnonzero(known)
+        few = teacher.axes.shape[0] <= MOST_COMPONENTS
+        features = np.stack([probe_features(teacher.targets(scores[names[i]]), strongest=few) for i in rows])
+        probe = fit_probe(features[fit_on[rows]], labels[fit_on])
+        guessed = np.full((len(rows), len(outputs)), RAREST)
+        guessed[:, probe.classes_] = np.maximum(probe.predict_proba(features), RAREST)
+        logs[rows] += np.log(guessed)
+        heard[rows] += 1
+    logs /= np.maximum(heard, 1)[:, None]
+    for _, scores in opinions:
+        rows = np.flatnonzero([name in scores for name in names])
+        own = own_genres([scores[names[i]] for i in rows], labels=outputs[:n_labels])
+        if own is not None:
+            logs[rows, :n_labels] += prior * np.log(own * n_labels / 2 + RAREST)
+    guess = np.exp(logs - logs.max(axis=1, keepdims=True)) * (heard > 0)[:, None]
+    return np.asarray(guess / np.maximum(guess.sum(axis=1, keepdims=True), 1e-12), np.float32)
+
+
+def own_genres(scores: Sequence[Scores], *, labels: Sequence[str], sharpness: float = 2.0) -> Scores | None:
+    """Return what a teacher's own genre classes say `[shape=(n, labels)]`, or None where it has none for some label.
+
+    The scores of a label's best class, in logarithms, are standardised over the tracks, since some classes are always
+    small; then a softmax. Known are the 521 classes of YAMNet (AudioSet; Gemmeke et al. 2017).
+    """
+    if not scores or scores[0].shape[-1] != YAMNET_CLASSES or any(label not in YAMNET_GENRES for label in labels):
+        return None
+    means = np.stack([row.mean(axis=0) for row in scores])
+    best = np.stack([np.log(means[:, list(YAMNET_GENRES[label])].max(axis=1) + FLOOR) for label in labels], axis=1)
+    z = sharpness * (best - best.mean(axis=0)) / (best.std(axis=0) + 1e-6)
+    z = np.exp(z - z.max(axis=1, keepdims=True))
+    return np.asarray(z / z.sum(axis=1, keepdims=True), np.float32)

@@ -1,0 +1,120 @@
+"""From a trained Keras network to the LiteRT file that serving runs."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from genretagd.errors import ModelError
+from genretagd.ml.training import network
+
+LARGEST_LOGIT_ERROR: Final = 0.05
+LARGEST_QUANTISED_ERROR: Final = 0.6
+
+
+def serving_network(model: Any) -> Any:
+    """Return the part of a trained network that serving needs: float32, logits only, teacher outputs unused.
+
+    Parameters
+    ----------
+    model : keras.Model
+        From `network.build_default` or `network.build_seed`, trained in any precision.
+
+    Returns
+    -------
+    keras.Model
+        From `[shape=(batch, n_mels, frames, channels)]` to logits `[shape=(batch, n_outputs)]`.
+    """
+    import keras
+
+    def in_float32(layer: Any) -> Any:
+        config = layer.get_config()
+        if "dtype" in config:
+            config["dtype"] = "float32"
+        return type(layer).from_config(config)
+
+    copy = keras.models.clone_model(model, clone_function=in_float32)
+    copy.set_weights(model.get_weights())
+    return keras.Model(copy.inputs, copy.output[network.GENRE_OUTPUT], name=model.name)
+
+
+def to_tflite(model: Any, *, quantise: bool = True, seed: int = 0) -> bytes:
+    """Convert a trained network to a LiteRT flat buffer, and hold its outputs to the network's own.
+
+    Weights are stored as 8-bit integers with a scale per channel and activations are quantised as they come
+    (dynamic range quantisation), which runs convolutions about four times as fast as floating point on processors with
+    integer dot products and makes the file a quarter of the size.
+
+    Parameters
+    ----------
+    model : keras.Model
+        From `network.build_default` or `network.build_seed`. The TensorFlow backend is needed.
+    quantise : bool
+        False for floating point weights.
+    seed : int
+        Of the random patches that outputs are compared on.
+
+    Returns
+    -------
+    bytes
+        With a fixed batch of one patch.
+
+    Raises
+    ------
+    ModelError
+        The backend is not TensorFlow, or the outputs differ.
+    """
+    import keras
+
+    if keras.backend.backend() != "tensorflow":
+        raise ModelError("export: the LiteRT converter needs the TensorFlow backend, set KERAS_BACKEND=tensorflow")
+    import tensorflow as tf
+    from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
+
+    serving = serving_network(model)
+    shape = (1, *serving.input.shape[1:])
+    traced = tf.function(lambda patch: serving(patch, training=False)).get_concrete_function(
+        tf.TensorSpec(shape, tf.float32, name="patch")
+    )
+    converter = tf.lite.TFLiteConverter.from_concrete_functions([convert_variables_to_constants_v2(traced)], serving)
+    if quantise:
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    content = bytes(converter.convert())
+    patches = _plausible_patches(shape, seed=seed)
+    expected = np.asarray(serving(patches, training=False))
+    error = float(np.abs(run_tflite(content, patches) - expected).max())
+    scale = max(1.0, float(np.abs(expected).max()))
+    limit = scale * (LARGEST_QUANTISED_ERROR if quantise else LARGEST_LOGIT_ERROR)
+    if not error <= limit:
+        raise ModelError(f"export: logits differ by up to {error:.3g} from the network's (limit {limit:.3g}), try without quantising")
+    return content
+
+
+def run_tflite(content: bytes, patches: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Run a LiteRT flat buffer on patches one by one and return the logits `[shape=(n, n_outputs)]`."""
+    from ai_edge_litert.interpreter import Interpreter
+
+    interpreter = Interpreter(model_content=content, num_threads=1)
+    interpreter.allocate_tensors()
+    entry = interpreter.get_input_details()[0]["index"]
+    result = interpreter.get_output_details()[0]["index"]
+    found = []
+    for patch in patches:
+        interpreter.set_tensor(entry, patch[None])
+        interpreter.invoke()
+        found.append(interpreter.get_tensor(result)[0].copy())
+    return np.stack(found)
+
+
+def _plausible_patches(shape: tuple[int, ...], *, seed: int) -> NDArray[np.float32]:
+    """Make patches with the slope and the steadiness of music: more in the low bands, slow in time."""
+    rng = np.random.default_rng(seed)
+    _, n_mels, frames, channels = shape
+    slope = np.linspace(0.9, 0.2, n_mels)[:, None]
+    bands = np.cumsum(rng.normal(0.0, 0.03, (4, n_mels, 1)), axis=1)
+    beats = 0.15 * np.cos(rng.uniform(0.2, 1.5, (4, 1, 1)) * np.arange(frames))
+    noise = rng.normal(0.0, 0.08, (4, n_mels, frames))
+    patches = np.clip(slope + bands + beats + noise, 0.0, 1.0).astype(np.float32)
+    return np.repeat(patches[..., None], channels, axis=-1)
