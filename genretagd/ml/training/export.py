@@ -37,7 +37,7 @@ def serving_network(model: Any) -> Any:
 
     copy = keras.models.clone_model(model, clone_function=in_float32)
     copy.set_weights(model.get_weights())
-    return keras.Model(copy.inputs, copy.output[network.GENRE_OUTPUT], name=model.name)
+    return keras.Model(copy.input, copy.output[network.GENRE_OUTPUT], name=model.name)
 
 
 def to_tflite(model: Any, *, quantise: bool = True, seed: int = 0) -> bytes:

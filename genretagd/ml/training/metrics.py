@@ -9,7 +9,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-ECE_BINS: Final = 15
+from genretagd.ml.training.calibrate import ECE_BINS
+
 RESAMPLES: Final = 1000
 COVERAGES: Final = (0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 
@@ -32,8 +33,8 @@ class Outcomes:
         Index of the true label, -1 for music outside the labels.
     groups : np.ndarray [shape=(tracks,)]
         Tracks with the same value are resampled together.
-    min_confidence : float
-        The threshold at which the model decides.
+    thresholds : np.ndarray [shape=(tracks,)]
+        The confidence from which each track is decided; they differ where they were chosen fold by fold.
     """
 
     names: tuple[str, ...]
@@ -41,13 +42,18 @@ class Outcomes:
     outside: Floats
     truth: NDArray[np.int32]
     groups: NDArray[Any]
-    min_confidence: float
+    thresholds: Floats
 
     @property
     def confidence(self) -> Floats:
         """Confidence of the first label, what decisions are taken on [shape=(tracks,)]."""
         best: Floats = self.probabilities.max(axis=1) * (1.0 - self.outside)
         return best
+
+    @property
+    def decided(self) -> NDArray[np.bool_]:
+        """Whether each track is decided [shape=(tracks,)]."""
+        return self.confidence >= self.thresholds
 
     @property
     def said(self) -> NDArray[np.int32]:
@@ -62,11 +68,13 @@ class Outcomes:
             self.outside[chosen],
             self.truth[chosen],
             self.groups[chosen],
-            self.min_confidence,
+            self.thresholds[chosen],
         )
 
 
-def measure(outcomes: Outcomes, *, seed: int = 0, resamples: int = RESAMPLES) -> dict[str, Any]:
+def measure(
+    outcomes: Outcomes, *, min_confidence: float, seed: int = 0, resamples: int = RESAMPLES
+) -> dict[str, Any]:
     """Measure all there is to say about a model.
 
     Intervals are 95 % percentile intervals of a bootstrap over groups (Efron & Tibshirani 1993,
@@ -76,6 +84,8 @@ def measure(outcomes: Outcomes, *, seed: int = 0, resamples: int = RESAMPLES) ->
     ----------
     outcomes : Outcomes
         With at least one track inside the labels.
+    min_confidence : float
+        The model's threshold, to be stated.
     seed : int
         Of the bootstrap.
     resamples : int
@@ -112,7 +122,7 @@ def measure(outcomes: Outcomes, *, seed: int = 0, resamples: int = RESAMPLES) ->
         "confusion": confusion.tolist(),
         "per_genre": per_genre(inside, seed=seed, resamples=resamples),
         "decided": {
-            "min_confidence": outcomes.min_confidence,
+            "min_confidence": min_confidence,
             "share": values["decided_share"],
             "precision": values["decided_precision"],
         },
@@ -150,7 +160,7 @@ def macro_f1(part: Outcomes) -> float:
 
 
 def calibration_error(part: Outcomes) -> float:
-    """Return the expected calibration error over 15 bins of equal width.
+    """Return the expected calibration error over ten bins of equal width.
 
     Guo et al. (2017), "On Calibration of Modern Neural Networks", equation 3, of the probability
     of the most probable label.
@@ -194,12 +204,12 @@ def accuracy_at(part: Outcomes, coverage: float) -> float:
 
 def decided_share(part: Outcomes) -> float:
     """Return the share of tracks that the threshold lets be decided."""
-    return float(np.mean(part.confidence >= part.min_confidence))
+    return float(np.mean(part.decided))
 
 
 def decided_precision(part: Outcomes) -> float:
     """Return the accuracy on the decided tracks; 1 where none is decided."""
-    decided = part.part(part.confidence >= part.min_confidence)
+    decided = part.part(part.decided)
     return accuracy(decided) if len(decided.truth) else 1.0
 
 
@@ -230,7 +240,7 @@ def _outside(foreign: Outcomes, *, seed: int, resamples: int) -> dict[str, Any]:
     values, intervals = _with_intervals(
         foreign, {"undecided": lambda part: 1.0 - decided_share(part)}, seed=seed, resamples=resamples
     )
-    said = np.bincount(foreign.said[foreign.confidence >= foreign.min_confidence], minlength=len(foreign.names))
+    said = np.bincount(foreign.said[foreign.decided], minlength=len(foreign.names))
     return {
         "tracks": len(foreign.truth),
         "undecided": values["undecided"],

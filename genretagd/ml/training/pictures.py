@@ -122,6 +122,18 @@ def read_record(path: Path) -> Record | None:
     return _record(path, _opened(path))
 
 
+def header(path: Path) -> tuple[tuple[int, int], Record | None]:
+    """Read a picture's width and height, and how it was made, without its pixels.
+
+    Raises
+    ------
+    CorpusError
+        It is no picture, or its record cannot be understood.
+    """
+    image = _opened(path)
+    return image.size, _record(path, image)
+
+
 def read_picture(path: Path, *, front_end: Mapping[str, Any]) -> tuple[NDArray[np.uint8], Record | None]:
     """Read a picture made with a front end.
 

@@ -1,0 +1,123 @@
+"""``genretagd train``: from folders of music to a model bundle and a report."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def train(
+    dataset: Annotated[
+        Path | None,
+        typer.Argument(metavar="[DATASET]", help="Folder of genre folders with audio or spectrograms."),
+    ] = None,
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="BUNDLE", help="Directory of the model bundle to write.")
+    ] = Path("model"),
+    from_library: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Take labels from the genres in the tags of this library."),
+    ] = None,
+    report: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Where the report goes; <BUNDLE>-report if not given.")
+    ] = None,
+    arch: Annotated[str, typer.Option(help="Network: default or seed.")] = "default",
+    base: Annotated[
+        str | None,
+        typer.Option(metavar="BUNDLE", help='Keep the trunk of this bundle ("default" is ours), fit a new head.'),
+    ] = None,
+    epochs: Annotated[int | None, typer.Option(min=1, help="Rounds of learning.")] = None,
+    folds: Annotated[
+        int, typer.Option(min=0, help="Cross-validate over so many folds; 0 splits once into three parts.")
+    ] = 0,
+    seed: Annotated[int, typer.Option(help="Everything drawn at random follows from it.")] = 0,
+    min_tracks: Annotated[int, typer.Option(min=1, help="A genre needs so many tracks.")] = 10,
+    outside: Annotated[
+        list[str] | None,
+        typer.Option(metavar="GENRE", help="A genre folder to be recognised as none of the labels."),
+    ] = None,
+    groups: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="CSV with track_id and artist_group; else tracks.csv.")
+    ] = None,
+    group_pattern: Annotated[
+        str | None, typer.Option(metavar="REGEX", help="Its first group is the artist in a file's name.")
+    ] = None,
+    pool: Annotated[
+        list[Path] | None, typer.Option(metavar="DIR", help="Further music without labels to learn from.")
+    ] = None,
+    pool_genre: Annotated[
+        list[str] | None,
+        typer.Option(metavar="STATED=LABEL", help="What a genre stated in a pool's table means; * matches."),
+    ] = None,
+    teacher: Annotated[
+        list[Path] | None, typer.Option(metavar="FILE.npz", help="Another model's opinions, to distil.")
+    ] = None,
+    precision: Annotated[
+        float, typer.Option(min=0.0, max=1.0, help="Share of right decisions to choose the threshold for.")
+    ] = 0.85,
+    excerpts: Annotated[int, typer.Option(min=1, help="Excerpts per track to learn from and listen to.")] = 3,
+    name: Annotated[str | None, typer.Option(help="Name of the model; the bundle's directory if not given.")] = None,
+    model_version: Annotated[str, typer.Option(help="Version of the model.")] = "1",
+    licence: Annotated[str, typer.Option(metavar="TEXT", help="What the data's licence means for users.")] = "",
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="NAME=VALUE", help="Any further setting of the recipe."),
+    ] = None,
+    cache: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Where finished spectrograms are kept.")
+    ] = None,
+    jobs: Annotated[int, typer.Option(min=0, help="Processes for spectrograms; 0 is one per core.")] = 0,
+    json: Annotated[bool, typer.Option("--json", help="Print the metrics as one JSON object.")] = False,
+) -> None:
+    """Make a model out of folders of music, one per genre, and measure it on artists it has not heard."""
+    from genretagd.cli.progress import ProgressReporter
+    from genretagd.cli.training import (
+        base_network,
+        command_line,
+        found_corpus,
+        pairs,
+        print_result,
+        recipe_of,
+        require_training,
+        spectrogram_cache,
+    )
+
+    require_training()
+    from genretagd.ml.bundle import ExcerptChoice
+    from genretagd.ml.frontend import FrontEnd
+    from genretagd.ml.training.prepare import Ingredients
+    from genretagd.ml.training.train import Plan
+    from genretagd.ml.training.train import train as run
+
+    recipe = recipe_of({"arch": arch, "epochs": epochs, "seed": seed}, settings or [])
+    corpus = found_corpus(dataset, from_library, outside=outside or [], min_tracks=min_tracks)
+    plan = Plan(
+        output=output,
+        report=report or output.with_name(f"{output.name}-report"),
+        ingredients=Ingredients(
+            cache=spectrogram_cache(cache),
+            front_end=FrontEnd(),
+            excerpts=ExcerptChoice(count=excerpts),
+            groups_file=groups,
+            group_pattern=group_pattern,
+            pools=tuple(pool or ()),
+            pool_genres=pairs("--pool-genre", pool_genre or []),
+            teachers=tuple(teacher or ()),
+            min_tracks=min_tracks,
+            jobs=jobs or os.cpu_count() or 1,
+        ),
+        recipe=recipe,
+        folds=folds,
+        precision=precision,
+        name=name or output.name,
+        version=model_version,
+        licence=licence,
+        base=base_network(base),
+        command=command_line(),
+    )
+    with ProgressReporter() as progress:
+        result = run(corpus, plan, progress)
+    print_result(result.metrics, report=result.report, problems=result.problems, as_json=json, bundle=plan.output)

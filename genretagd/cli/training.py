@@ -1,0 +1,209 @@
+"""What the commands of training share: corpora, recipes, and what is printed at the end."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib.util
+import json
+import os
+import shlex
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from genretagd.errors import GenretagdError, MissingExtraError, UsageError
+
+if TYPE_CHECKING:
+    from genretagd.ml.training.corpus import Corpus
+    from genretagd.ml.training.recipe import Recipe
+
+NEEDED = {
+    "tensorflow": "tensorflow",
+    "keras": "keras",
+    "librosa": "librosa",
+    "sklearn": "scikit-learn",
+    "matplotlib": "matplotlib",
+    "PIL": "pillow",
+}
+
+
+def require_training(modules: Sequence[str] = tuple(NEEDED)) -> None:
+    """Make sure that the training libraries are there, and quiet.
+
+    Raises
+    ------
+    MissingExtraError
+        With the command that installs them.
+    """
+    missing = [NEEDED[module] for module in modules if importlib.util.find_spec(module) is None]
+    if missing:
+        raise MissingExtraError(
+            f"training: {', '.join(missing)} not installed, run `pip install 'genretagd[train]'`"
+        )
+    os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+
+def found_corpus(
+    dataset: Path | None,
+    library: Path | None,
+    *,
+    outside: Sequence[str] = (),
+    min_tracks: int = 10,
+    for_training: bool = True,
+) -> Corpus:
+    """Return the corpus that was named: a tree of genre folders, or a tagged library.
+
+    Raises
+    ------
+    UsageError
+        Not exactly one of the two was named.
+    CorpusError
+        It cannot be trained on.
+    """
+    from genretagd.ml.training.artists import read_artist
+    from genretagd.ml.training.corpus import from_folders, from_library
+
+    if (dataset is None) == (library is None):
+        raise UsageError("name either a DATASET of genre folders or --from-library DIR")
+    if library is not None:
+        if not library.is_dir():
+            raise UsageError(f"{library}: no such folder")
+        return from_library(library, _tagged_files(library), outside=outside, min_tracks=min_tracks)
+    assert dataset is not None
+    corpus = from_folders(dataset, outside=outside, min_tracks=min_tracks, for_training=for_training)
+    sources = tuple(
+        dataclasses.replace(source, artist=read_artist(source.path)) if source.kind == "audio" else source
+        for source in corpus.sources
+    )
+    return dataclasses.replace(corpus, sources=sources)
+
+
+def recipe_of(given: Mapping[str, Any], settings: Sequence[str]) -> Recipe:
+    """Return the recipe that options and ``NAME=VALUE`` settings ask for.
+
+    Raises
+    ------
+    UsageError
+        A setting is unknown or has a value of another kind.
+    """
+    from genretagd.ml.training.recipe import Recipe
+
+    values = {name: value for name, value in given.items() if value is not None}
+    known = {field.name: field for field in dataclasses.fields(Recipe)}
+    for name, text in pairs("--set", settings).items():
+        if name not in known:
+            raise UsageError(f"--set {name}: no such setting, there are: {', '.join(sorted(known))}")
+        values[name] = _typed(name, text, type(known[name].default))
+    if values.get("arch") not in (None, "default", "seed"):
+        raise UsageError(f"--arch {values['arch']}: no such network, there are: default, seed")
+    return Recipe(**values)
+
+
+def pairs(option: str, given: Sequence[str]) -> dict[str, str]:
+    """Return ``NAME=VALUE`` arguments as a mapping, in their order.
+
+    Raises
+    ------
+    UsageError
+        One has no ``=``.
+    """
+    found = {}
+    for text in given:
+        name, separator, value = text.partition("=")
+        if not separator or not name:
+            raise UsageError(f'{option} {text}: must be NAME=VALUE')
+        found[name] = value
+    return found
+
+
+def base_network(base: str | None) -> Path | None:
+    """Return the trainable network of a bundle whose trunk is to be kept.
+
+    Raises
+    ------
+    ModelError
+        There is no such bundle, or it holds no trainable network.
+    """
+    if base is None:
+        return None
+    from genretagd.errors import ModelError
+    from genretagd.ml.bundle import TRAINABLE, locate_bundle
+
+    path = locate_bundle(base) / TRAINABLE
+    if not path.is_file():
+        raise ModelError(f"{path}: this bundle has no network to go on training from, train without --base")
+    return path
+
+
+def spectrogram_cache(given: Path | None) -> Path:
+    """Return the folder where spectrograms are kept between runs."""
+    if given is not None:
+        return given
+    import platformdirs
+
+    return Path(platformdirs.user_cache_dir("genretagd")) / "spectrograms"
+
+
+def command_line() -> str:
+    """Return the command as it was typed."""
+    return shlex.join(["genretagd", *sys.argv[1:]])
+
+
+def print_result(
+    metrics: Mapping[str, Any],
+    *,
+    report: Path,
+    problems: Sequence[str],
+    as_json: bool,
+    bundle: Path | None = None,
+) -> None:
+    """Print the figures that matter most, and where the others are."""
+    for problem in problems:
+        print(f"not used: {problem}", file=sys.stderr)
+    if as_json:
+        places = {"report": str(report)} | ({"bundle": str(bundle)} if bundle is not None else {})
+        print(json.dumps({**metrics, **places}))
+        return
+    low, high = metrics["intervals"]["accuracy"]
+    decided = metrics["decided"]
+    print(f"accuracy           {metrics['accuracy']:.1%}  (95 % interval {low:.1%} to {high:.1%})")
+    print(f"macro F1           {metrics['macro_f1']:.1%}")
+    print(f"calibration error  {metrics['ece']:.3f}")
+    print(f"decided            {decided['share']:.0%} of {metrics['tracks']} tracks, {decided['precision']:.1%} right")
+    if metrics["outside"]:
+        outside = metrics["outside"]
+        print(f"outside music      {outside['undecided']:.0%} of {outside['tracks']} tracks left alone")
+    if bundle is not None:
+        print(f"model              {bundle}")
+    print(f"report             {report}")
+
+
+def _typed(name: str, text: str, kind: type) -> Any:
+    try:
+        if kind is bool:
+            return {"true": True, "false": False}[text.lower()]
+        return kind(text)
+    except (ValueError, KeyError) as exc:
+        raise UsageError(f"--set {name}={text}: must be of type {kind.__name__}") from exc
+
+
+def _tagged_files(library: Path) -> list[Any]:
+    from genretagd.ml.training.artists import read_artist
+    from genretagd.ml.training.corpus import AUDIO_SUFFIXES, TaggedFile
+    from genretagd.tagging.store import FileTagStore
+
+    store = FileTagStore()
+    found = []
+    for folder, _, names in os.walk(library):
+        for name in sorted(names):
+            path = Path(folder) / name
+            if path.suffix.lower() not in AUDIO_SUFFIXES or name.startswith("."):
+                continue
+            try:
+                genres = store.read_genres(path).genres
+            except GenretagdError:
+                continue
+            found.append(TaggedFile(path, genres, read_artist(path)))
+    return found

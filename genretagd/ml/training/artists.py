@@ -1,0 +1,22 @@
+"""Who plays: the artist in a file's tags, by the library that decodes it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+from genretagd.errors import DecodeError
+from genretagd.ml.container import open_audio
+
+KEYS: Final = ("album_artist", "albumartist", "artist")
+
+
+def read_artist(path: Path) -> str:
+    """Return the album's or track's artist, or an empty string where none is known."""
+    try:
+        with open_audio(path) as opened:
+            tags = {**opened.stream.metadata, **opened.container.metadata}
+    except DecodeError:
+        return ""
+    found = {str(key).casefold().replace(" ", "_"): str(value) for key, value in tags.items()}
+    return next((found[key].strip() for key in KEYS if found.get(key, "").strip()), "")

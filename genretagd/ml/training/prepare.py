@@ -1,0 +1,328 @@
+"""From a corpus as found to material that can be learnt from: pictures, labels, groups, opinions."""
+
+from __future__ import annotations
+
+import fnmatch
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from genretagd.errors import CorpusError
+from genretagd.ml.bundle import ExcerptChoice
+from genretagd.ml.frontend import FrontEnd
+from genretagd.ml.training import groups, replicas, splits, targets
+from genretagd.ml.training.corpus import Corpus, Source, from_pool
+from genretagd.ml.training.listener import Listener
+from genretagd.ml.training.material import gather
+from genretagd.ml.training.pictures import check_front_end, header
+from genretagd.ml.training.recipe import Material
+from genretagd.ml.training.spectra import as_record, cache_place, draw_all, mel_filter_bank
+
+SHOWN_PROBLEMS: Final = 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ingredients:
+    """Where examples come from, and how they are looked at.
+
+    Attributes
+    ----------
+    cache : Path
+        Where spectrograms of audio files are kept and found again.
+    front_end : FrontEnd
+        How spectrograms are made.
+    excerpts : ExcerptChoice
+        What of a track is looked at.
+    groups_file : Path, optional
+        Table of artist groups; ``tracks.csv`` in or above the corpus where it is not given.
+    group_pattern : str, optional
+        Regular expression whose first group is the artist in a file's name.
+    pools : tuple of Path
+        Folders of further music without labels of its own.
+    pool_genres : mapping of str to str
+        From genres that a pool's table states (patterns allowed) to labels; a name that is no label becomes
+        an outside label.
+    teachers : tuple of Path
+        Files of teachers' opinions.
+    min_tracks : int
+        A genre needs so many usable tracks.
+    jobs : int
+        Processes for making spectrograms.
+    """
+
+    cache: Path
+    front_end: FrontEnd
+    excerpts: ExcerptChoice
+    groups_file: Path | None = None
+    group_pattern: str | None = None
+    pools: tuple[Path, ...] = ()
+    pool_genres: Mapping[str, str] | None = None
+    teachers: tuple[Path, ...] = ()
+    min_tracks: int = 10
+    jobs: int = 1
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Prepared:
+    """Material, and what is known of it.
+
+    Attributes
+    ----------
+    material : Material
+        The examples.
+    groups : np.ndarray of str [shape=(tracks,)]
+        What must not be separated.
+    grouping : Grouping
+        Where the groups of the corpus' tracks come from.
+    names : tuple of str [length=tracks]
+        To show a person.
+    problems : tuple of str
+        Files that were passed over, and why.
+    notes : tuple of str
+        What a person should know before believing a figure.
+    """
+
+    material: Material
+    groups: NDArray[np.str_]
+    grouping: groups.Grouping
+    names: tuple[str, ...]
+    problems: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
+def prepare(
+    corpus: Corpus,
+    ingredients: Ingredients,
+    *,
+    work: Path,
+    parts: int,
+    listener: Listener,
+) -> Prepared:
+    """Look at every file, make what spectrograms are missing, and say what cannot be used.
+
+    Parameters
+    ----------
+    corpus : Corpus
+        What was found.
+    ingredients : Ingredients
+        Where the rest comes from.
+    work : Path
+        Folder for the array of pictures.
+    parts : int
+        Each label needs so many groups; 0 for evaluation, which needs none.
+    listener : Listener
+        Told what happens.
+
+    Raises
+    ------
+    CorpusError
+        It cannot be trained on; as much as possible is found before any audio is decoded.
+    """
+    table = _table(corpus.root, ingredients.groups_file)
+    pattern = _pattern(ingredients.group_pattern)
+    opinions = {path.stem: targets.read_scores(path) for path in ingredients.teachers}
+    pool, pool_rows = _pools(ingredients.pools)
+    own, problems = _look(corpus.sources, ingredients.front_end)
+    pool, more = _look(pool, ingredients.front_end)
+    names = (*corpus.labels, *corpus.outside)
+    _check(own, corpus, ingredients, parts, groups.assign(own, table=table, pattern=pattern))
+
+    sources = [*own, *pool]
+    drawn = draw_all(
+        sources,
+        place=cache_place(ingredients.cache),
+        front_end=ingredients.front_end,
+        excerpts=ingredients.excerpts,
+        mel_basis=lambda: mel_filter_bank(ingredients.front_end),
+        jobs=ingredients.jobs,
+        listener=listener,
+    )
+    problems = [*problems, *more, *drawn.problems]
+    drawable = [(source, path) for source, path in zip(sources, drawn.pictures, strict=True) if path is not None]
+    listener.stage("reading spectrograms", 0)
+    pictures, kept, unreadable = gather(
+        [path for _, path in drawable],
+        front_end=ingredients.front_end,
+        excerpts=ingredients.excerpts,
+        file=work / "pictures",
+    )
+    problems += unreadable
+    sources = [drawable[index][0] for index in kept]
+    count = sum(1 for source in sources if source.genre)
+    copies = replicas.find_copies(pictures.values, pictures.widths, pictures.track_of)
+    own = sources[:count]
+    grouping = groups.assign(
+        own, table=table, pattern=pattern, copies=[c for c in (_below(c, count) for c in copies) if len(c) > 1]
+    )
+    _check(own, corpus, ingredients, parts, grouping)
+
+    outside = _outside_names(corpus, ingredients.pool_genres or {})
+    logits = (*corpus.labels, *outside)
+    index = {name: number for number, name in enumerate(logits)}
+    labels = [index.get(source.genre, -1) for source in own]
+    stated = [_stated(source, pool_rows, ingredients.pool_genres or {}, index) for source in sources[count:]]
+    pooled = np.arange(len(sources)) >= count
+    echoes = {track for copy in copies if min(copy) < count for track in copy if track >= count}
+    pooled_labels = [-2 if count + i in echoes else label for i, label in enumerate(stated)]
+    pool_groups = [_pool_group(source, pool_rows, count + i) for i, source in enumerate(sources[count:])]
+    material = Material(
+        pictures,
+        tuple(source.track_id for source in sources),
+        np.asarray([*labels, *pooled_labels], np.int32),
+        pooled,
+        corpus.labels,
+        outside,
+        opinions,
+    )
+    assert names == logits[: len(names)]
+    return Prepared(
+        material,
+        np.asarray([*grouping.groups, *pool_groups]),
+        grouping,
+        tuple(_shown(source) for source in sources),
+        tuple(problems),
+        _notes(corpus, grouping, len(own), problems, copies, echoes),
+    )
+
+
+def _table(root: Path, given: Path | None) -> Mapping[str, groups.Row] | None:
+    if given is not None:
+        return groups.read_table(given)
+    found = groups.find_table(root)
+    return groups.read_table(found) if found is not None else None
+
+
+def _pattern(given: str | None) -> re.Pattern[str] | None:
+    if given is None:
+        return None
+    try:
+        pattern = re.compile(given)
+    except re.error as exc:
+        raise CorpusError(f"--group-pattern {given!r}: no regular expression ({exc})") from exc
+    if pattern.groups < 1:
+        raise CorpusError(f"--group-pattern {given!r}: put the artist into parentheses, as in '^(.+?) - '")
+    return pattern
+
+
+def _pools(folders: Sequence[Path]) -> tuple[list[Source], dict[str, groups.Row]]:
+    sources: list[Source] = []
+    rows: dict[str, groups.Row] = {}
+    for folder in folders:
+        sources += from_pool(folder)
+        table = groups.find_table(folder)
+        rows |= groups.read_table(table) if table is not None else {}
+    return sources, rows
+
+
+def _look(sources: Sequence[Source], front_end: FrontEnd) -> tuple[list[Source], list[str]]:
+    """Read the headers of pictures: drop unreadable ones, refuse another front end, take artists over."""
+    record = as_record(front_end)
+    kept: list[Source] = []
+    problems: list[str] = []
+    foreign: list[str] = []
+    for source in sources:
+        if source.kind == "audio":
+            kept.append(source)
+            continue
+        try:
+            size, made = header(source.path)
+        except CorpusError as exc:
+            problems.append(str(exc))
+            continue
+        try:
+            check_front_end(source.path, made, size, front_end=record)
+        except CorpusError as exc:
+            foreign.append(str(exc))
+            continue
+        kept.append(replace(source, artist=made.artist) if made is not None and made.artist else source)
+    if foreign:
+        hidden = len(foreign) - SHOWN_PROBLEMS
+        more = [f"... and {hidden} more like these"] if hidden > 0 else []
+        raise CorpusError("\n".join([*foreign[:SHOWN_PROBLEMS], *more]))
+    return kept, problems
+
+
+def _check(
+    own: Sequence[Source], corpus: Corpus, ingredients: Ingredients, parts: int, grouping: groups.Grouping
+) -> None:
+    if not parts:
+        if not own:
+            raise CorpusError(f"{corpus.root}: not one usable file in it")
+        return
+    problems = []
+    labels = np.asarray([(*corpus.labels, *corpus.outside).index(source.genre) for source in own], np.int32)
+    for number, name in enumerate(corpus.labels):
+        usable = int((labels == number).sum())
+        if usable < ingredients.min_tracks:
+            problems.append(
+                f"{name}: only {usable} usable tracks, a genre needs at least {ingredients.min_tracks}; "
+                "add tracks, remove the folder, or lower --min-tracks"
+            )
+    if problems:
+        raise CorpusError("\n".join(problems))
+    splits.check_groups(labels, grouping.groups, corpus.labels, parts=parts)
+
+
+def _below(copy: Sequence[int], count: int) -> tuple[int, ...]:
+    return tuple(track for track in copy if track < count)
+
+
+def _outside_names(corpus: Corpus, pool_genres: Mapping[str, str]) -> tuple[str, ...]:
+    further = sorted(set(pool_genres.values()) - {*corpus.labels, *corpus.outside, ""})
+    return (*corpus.outside, *further)
+
+
+def _stated(
+    source: Source, rows: Mapping[str, groups.Row], pool_genres: Mapping[str, str], index: Mapping[str, int]
+) -> int:
+    row = rows.get(source.track_id)
+    if row is None or not row.genre:
+        return -1
+    for pattern, name in pool_genres.items():
+        if fnmatch.fnmatchcase(row.genre, pattern):
+            return index.get(name, -1)
+    return index.get(row.genre, -1)
+
+
+def _pool_group(source: Source, rows: Mapping[str, groups.Row], number: int) -> str:
+    row = rows.get(source.track_id)
+    return f"pool:{row.group}" if row is not None and row.group else f"pool alone:{number}"
+
+
+def _shown(source: Source) -> str:
+    return f"{source.genre}/{source.track_id}" if source.genre else source.track_id
+
+
+def _notes(
+    corpus: Corpus,
+    grouping: groups.Grouping,
+    tracks: int,
+    problems: Sequence[str],
+    copies: Sequence[Sequence[int]],
+    echoes: set[int],
+) -> tuple[str, ...]:
+    origins = ", ".join(f"{count} by {name}" for name, count in sorted(grouping.origins.items()) if name != "alone")
+    alone = grouping.origins.get("alone", 0)
+    notes = [f"{tracks} tracks in {len(set(grouping.groups))} groups ({origins or 'nothing known of artists'})."]
+    if alone:
+        notes.append(
+            f"Of {alone} tracks no artist is known: each counts as a group of its own, so figures are too good "
+            "as far as they share artists."
+        )
+    if grouping.merged:
+        notes.append(
+            f"{sum(len(c) for c in grouping.merged)} tracks sound like copies of one another "
+            f"({len(grouping.merged)} recordings) and were kept together."
+        )
+    if echoes:
+        notes.append(f"{len(echoes)} tracks of the pool are copies of tracks of the corpus and were not used.")
+    if problems:
+        notes.append(f"{len(problems)} files could not be used.")
+    if corpus.left_out:
+        notes.append("Left out: " + "; ".join(corpus.left_out[:SHOWN_PROBLEMS]) + ".")
+    return tuple(notes)

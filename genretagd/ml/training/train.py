@@ -1,0 +1,426 @@
+"""From a corpus to a bundle, a report and metrics: the whole of `genretagd train`."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from genretagd.errors import CorpusError
+from genretagd.ml.bundle import MODEL, TRAINABLE, Bundle, load_bundle, write_bundle
+from genretagd.ml.classifier import Classifier
+from genretagd.ml.training import card, export, loop, splits, verdict
+from genretagd.ml.training.corpus import Corpus
+from genretagd.ml.training.listener import Listener
+from genretagd.ml.training.material import Pictures
+from genretagd.ml.training.metrics import Outcomes, measure
+from genretagd.ml.training.prepare import Ingredients, Prepared, prepare
+from genretagd.ml.training.recipe import COLOUR_FILE, Recipe, colour_map, geometry, learn
+from genretagd.ml.training.report import Report, write_report
+from genretagd.ml.training.spectra import mel_filter_bank
+
+PLAN: Final = "plan.json"
+LEAST_PARTS: Final = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What to make, and how it is to be measured.
+
+    Attributes
+    ----------
+    output : Path
+        The bundle's directory.
+    report : Path
+        The report's directory.
+    ingredients : Ingredients
+        Where examples come from.
+    recipe : Recipe
+        How to learn.
+    folds : int
+        0 for one split into training, validation and test parts; from 2 on cross-validation over all tracks,
+        after which the model is made from all of them.
+    precision : float
+        Share of right decisions, in [0, 1], that the threshold is chosen for.
+    name, version : str
+        Of the bundle.
+    licence : str
+        What the data's licence means for users of the model.
+    base : Path, optional
+        A ``model.keras`` whose trunk is kept.
+    command : str
+        The command line, for the record.
+    """
+
+    output: Path
+    report: Path
+    ingredients: Ingredients
+    recipe: Recipe
+    folds: int = 0
+    precision: float = 0.85
+    name: str = "model"
+    version: str = "1"
+    licence: str = ""
+    base: Path | None = None
+    command: str = ""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Result:
+    """What came of it."""
+
+    bundle: Bundle
+    metrics: Mapping[str, Any]
+    report: Path
+    notes: tuple[str, ...]
+    problems: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Run:
+    """One model that was fitted: its bundle without calibration, and how it learnt."""
+
+    bundle: Bundle
+    history: list[dict[str, float]] = field(default_factory=list)
+
+
+def train(corpus: Corpus, plan: Plan, listener: Listener) -> Result:
+    """Train a model, measure it on artists it has not heard, and write bundle and report.
+
+    State is kept beside the output, in ``<output>.work``, until all is done: a run that was killed goes on
+    where it stood, to the same result.
+
+    Raises
+    ------
+    CorpusError
+        The corpus cannot be trained on.
+    MissingExtraError
+        The training libraries are not installed.
+    ModelError
+        The base model or the bundle is not usable.
+    """
+    work = plan.output.with_name(f"{plan.output.name}.work")
+    work.mkdir(parents=True, exist_ok=True)
+    parts = plan.folds if plan.folds >= 2 else LEAST_PARTS
+    try:
+        prepared = prepare(corpus, plan.ingredients, work=work, parts=parts, listener=listener)
+    except CorpusError:
+        _discard_if_empty(work)
+        raise
+    for note in prepared.notes:
+        listener.note(note)
+    _begin(work, plan, prepared, listener)
+    if plan.folds >= 2:
+        run, outcomes, tracks, runs, scope = _cross_validated(prepared, plan, work, listener)
+    else:
+        run, outcomes, tracks, runs, scope = _split_once(prepared, plan, work, listener)
+    return _finish(run, outcomes, tracks, runs, scope, prepared=prepared, plan=plan, work=work, listener=listener)
+
+
+def _split_once(
+    prepared: Prepared, plan: Plan, work: Path, listener: Listener
+) -> tuple[Bundle, Outcomes, NDArray[np.int32], list[_Run], str]:
+    """Learn from one part, stop and calibrate by another, measure on the third."""
+    material = prepared.material
+    tracks = _measurable(prepared)
+    parts = 6 if _fewest_groups(prepared, tracks) >= 6 else LEAST_PARTS
+    split = splits.three_parts(
+        material.labels[tracks], prepared.groups[tracks].tolist(), seed=plan.recipe.seed, parts=parts
+    )
+    run = _fit(
+        prepared, plan, work / "split", split, tracks, listener=listener, shared=work, title="training"
+    )
+    valid, test = tracks[split.valid], tracks[split.test]
+    logits = _logits(run.bundle, material.pictures, np.concatenate([valid, test]), work / "split", listener)
+    truth = _truth(prepared)
+    bundle = verdict.with_calibration(
+        run.bundle, logits[: len(valid)], truth[valid], precision=plan.precision
+    )
+    outcomes = verdict.outcomes(bundle, logits[len(valid) :], truth[test], groups=prepared.groups[test])
+    scope = (
+        f"Split by artist: {len(split.train)} tracks to learn from, {len(valid)} to stop and calibrate by, "
+        f"{len(test)} to measure on, looked at once at the end."
+    )
+    return bundle, outcomes, test, [run], scope
+
+
+def _cross_validated(
+    prepared: Prepared, plan: Plan, work: Path, listener: Listener
+) -> tuple[Bundle, Outcomes, NDArray[np.int32], list[_Run], str]:
+    """Measure on every track by a model that has not heard its artist; make the model from all tracks."""
+    material = prepared.material
+    tracks = _measurable(prepared)
+    folds = splits.k_folds(
+        material.labels[tracks], prepared.groups[tracks].tolist(), folds=plan.folds, seed=plan.recipe.seed
+    )
+    runs: list[_Run] = []
+    logits = np.zeros((len(tracks), material.outputs), np.float32)
+    numbers = np.zeros(len(tracks), np.int32)
+    for number, split in enumerate(folds):
+        folder = work / f"fold-{number}"
+        title = f"fold {number + 1} of {plan.folds}"
+        run = _fit(prepared, plan, folder, split, tracks, listener=listener, shared=work, title=title)
+        logits[split.test] = _logits(run.bundle, material.pictures, tracks[split.test], folder, listener)
+        numbers[split.test] = number
+        runs.append(run)
+    everything = splits.Split(
+        np.arange(len(tracks), dtype=np.int32), np.empty(0, np.int32), np.empty(0, np.int32)
+    )
+    final = _fit(
+        prepared, plan, work / "final", everything, tracks, listener=listener, shared=work, title="final model"
+    )
+    truth = _truth(prepared)[tracks]
+    bundle = verdict.with_calibration(final.bundle, logits, truth, precision=plan.precision)
+    outcomes = verdict.cross_fitted(
+        final.bundle,
+        logits,
+        truth,
+        groups=prepared.groups[tracks],
+        folds=numbers,
+        precision=plan.precision,
+    )
+    scope = (
+        f"{plan.folds}-fold cross-validation split by artist: each of {len(tracks)} tracks was measured once, by a "
+        "model, a calibration and a threshold made from the other folds; the model itself is made from all tracks."
+    )
+    return bundle, outcomes, tracks, runs, scope
+
+
+def _fit(
+    prepared: Prepared,
+    plan: Plan,
+    folder: Path,
+    split: splits.Split,
+    tracks: NDArray[np.int32],
+    *,
+    listener: Listener,
+    shared: Path,
+    title: str,
+) -> _Run:
+    """Fit one model and write it as a bundle; one that is there already is taken."""
+    finished = folder / "history.json"
+    if finished.exists():
+        listener.note(f"{title}: done before, taken over")
+        return _Run(load_bundle(folder / "bundle"), json.loads(finished.read_text()))
+    stages: list[str] = []
+
+    def report(stage: str, progress: loop.Progress) -> None:
+        if stage not in stages:
+            stages.append(stage)
+            listener.stage(f"{title}: {stage}", progress.epochs - progress.epoch + 1)
+        listener.step(_told(progress))
+
+    own = ~prepared.material.pooled[tracks]
+    material = replace(prepared.material, labels=_without(prepared.material.labels, prepared, tracks[split.test]))
+    model, history = learn(
+        material,
+        train=tracks[split.train][own[split.train]],
+        valid=tracks[split.valid][own[split.valid]],
+        recipe=plan.recipe,
+        folder=folder,
+        shared=shared,
+        base=plan.base,
+        report=report,
+    )
+    listener.stage(f"{title}: writing the network", 0)
+    bundle = _as_bundle(model, plan, prepared, folder)
+    _write_json(finished, history)
+    return _Run(bundle, history)
+
+
+def _as_bundle(model: Any, plan: Plan, prepared: Prepared, folder: Path) -> Bundle:
+    ingredients = plan.ingredients
+    description = Bundle(
+        name=plan.name,
+        version=plan.version,
+        labels=prepared.material.label_names,
+        outside_labels=prepared.material.outside_names,
+        front_end=ingredients.front_end,
+        excerpts=ingredients.excerpts,
+        patch=geometry(plan.recipe.arch),
+    )
+    trainable = folder / TRAINABLE
+    model.save(trainable)
+    files: dict[str, bytes | Path] = {
+        MODEL: export.to_tflite(model),
+        TRAINABLE: trainable,
+        ingredients.front_end.filter_bank: _npy(mel_filter_bank(ingredients.front_end)),
+    }
+    if description.patch.colormap is not None:
+        files[COLOUR_FILE] = _npy(colour_map())
+    return write_bundle(folder / "bundle", description, files=files)
+
+
+def _logits(
+    bundle: Bundle, pictures: Pictures, tracks: NDArray[np.int32], folder: Path, listener: Listener
+) -> NDArray[np.float32]:
+    """Return each track's logits by the network file that is served, from all excerpts."""
+    done = folder / "logits.npy"
+    if done.exists():
+        return np.asarray(np.load(done, allow_pickle=False))
+    logits = track_logits(bundle, pictures, tracks, listener)
+    part = done.with_suffix(".part")
+    with part.open("wb") as file:
+        np.save(file, logits)
+    part.replace(done)
+    return logits
+
+
+def track_logits(
+    bundle: Bundle, pictures: Pictures, tracks: NDArray[np.int32], listener: Listener
+) -> NDArray[np.float32]:
+    """Return each track's logits as serving computes them `[shape=(tracks, labels + outside_labels)]`."""
+    classifier = Classifier(bundle)
+    listener.stage("measuring", len(tracks))
+    found = np.empty((len(tracks), len(bundle.labels) + len(bundle.outside_labels)), np.float32)
+    for index, track in enumerate(tracks):
+        excerpts = [part.astype(np.float32) / np.float32(255.0) for part in pictures.excerpts(int(track))]
+        found[index] = classifier.spectrogram_logits(excerpts)
+        listener.step()
+    return found
+
+
+def _finish(
+    bundle: Bundle,
+    outcomes: Outcomes,
+    tracks: NDArray[np.int32],
+    runs: Sequence[_Run],
+    scope: str,
+    *,
+    prepared: Prepared,
+    plan: Plan,
+    work: Path,
+    listener: Listener,
+) -> Result:
+    listener.stage("measuring and writing the report", 0)
+    pool = prepared.material.pooled[tracks]
+    counted = ~(pool & (outcomes.truth >= 0))
+    metrics = measure(
+        outcomes.part(counted), min_confidence=bundle.thresholds.min_confidence, seed=plan.recipe.seed
+    )
+    if (~counted).any():
+        stated = outcomes.part(~counted)
+        extra = measure(stated, min_confidence=bundle.thresholds.min_confidence, seed=plan.recipe.seed)
+        metrics["pool"] = {key: extra[key] for key in ("accuracy", "macro_f1", "ece", "intervals", "decided", "tracks")}
+    metrics["split"] = scope
+    told = card.describe(prepared, plan.command, plan.licence, scope, asdict(plan.recipe), metrics)
+    files: dict[str, bytes | Path] = {
+        name: bundle.read_file(name) for name in bundle.files if name not in ("metrics.json",)
+    }
+    files["metrics.json"] = (json.dumps(metrics, indent=2, ensure_ascii=False) + "\n").encode()
+    plan.output.parent.mkdir(parents=True, exist_ok=True)
+    shown = np.flatnonzero(counted)
+    page = write_report(
+        Report(
+            title=f"{plan.name} {plan.version}",
+            metrics=metrics,
+            outcomes=outcomes.part(counted),
+            tracks=[prepared.names[track] for track in tracks[shown]],
+            picture_of=lambda index: prepared.material.pictures.strip(int(tracks[shown[index]])),
+            card=told,
+            histories=[run.history for run in runs],
+            notes=(scope, *prepared.notes),
+        ),
+        plan.report,
+    )
+    final = replace(
+        bundle, metrics=card.brief(metrics), data=card.data(prepared, scope, plan.command), licence=plan.licence
+    )
+    written = write_bundle(plan.output, final, files=files)
+    shutil.rmtree(work, ignore_errors=True)
+    return Result(written, metrics, page, prepared.notes, prepared.problems)
+
+
+def _measurable(prepared: Prepared) -> NDArray[np.int32]:
+    """Return the corpus' tracks, and the pool's that state a genre."""
+    material = prepared.material
+    return np.flatnonzero(~material.pooled | (material.labels >= 0)).astype(np.int32)
+
+
+def _fewest_groups(prepared: Prepared, tracks: NDArray[np.int32]) -> int:
+    labels = prepared.material.labels[tracks]
+    return min(
+        len(set(prepared.groups[tracks][labels == number])) for number in range(len(prepared.material.label_names))
+    )
+
+
+def _truth(prepared: Prepared) -> NDArray[np.int32]:
+    labels = prepared.material.labels
+    return np.where(labels < len(prepared.material.label_names), labels, -1).astype(np.int32)
+
+
+def _without(
+    labels: NDArray[np.int32], prepared: Prepared, held_out: NDArray[np.int32]
+) -> NDArray[np.int32]:
+    """Return labels under which held-out tracks of the pool are not learnt from."""
+    hidden = labels.copy()
+    hidden[held_out[prepared.material.pooled[held_out]]] = -2
+    return hidden
+
+
+def _begin(work: Path, plan: Plan, prepared: Prepared, listener: Listener) -> None:
+    """Keep the state of an interrupted run with the same plan and data, drop any other."""
+    digest = hashlib.sha256()
+    for values in (prepared.material.pictures.values, prepared.material.labels):
+        digest.update(np.ascontiguousarray(values).tobytes() if values.ndim == 1 else _digest(values))
+    digest.update("\n".join([*prepared.groups.tolist(), *prepared.material.ids]).encode())
+    asked = {
+        "recipe": asdict(plan.recipe),
+        "folds": plan.folds,
+        "base": str(plan.base or ""),
+        "teachers": sorted(str(path) for path in plan.ingredients.teachers),
+        "data": digest.hexdigest(),
+    }
+    known = work / PLAN
+    if known.exists():
+        if json.loads(known.read_text()) == asked:
+            listener.note(f"{work}: going on with the run that was interrupted")
+            return
+        listener.note(f"{work}: left by a run with other options or data, starting anew")
+        for entry in work.iterdir():
+            if entry.is_dir():
+                shutil.rmtree(entry)
+            elif entry.suffix == ".npz":
+                entry.unlink()
+    _write_json(known, asked)
+
+
+def _digest(values: NDArray[np.uint8]) -> bytes:
+    digest = hashlib.sha256()
+    for row in values:
+        digest.update(np.ascontiguousarray(row).tobytes())
+    return digest.digest()
+
+
+def _told(progress: loop.Progress) -> str:
+    text = f"epoch {progress.epoch}/{progress.epochs}, loss {progress.loss:.3f}"
+    if progress.validation_loss is not None and progress.validation_accuracy is not None:
+        text += f", validation loss {progress.validation_loss:.3f}, accuracy {progress.validation_accuracy:.1%}"
+    return text
+
+
+def _npy(values: NDArray[Any]) -> bytes:
+    stream = io.BytesIO()
+    np.save(stream, values)
+    return stream.getvalue()
+
+
+def _write_json(path: Path, content: Any) -> None:
+    part = path.with_name(f"{path.name}.part")
+    part.write_text(json.dumps(content), encoding="utf-8")
+    os.replace(part, path)
+
+
+def _discard_if_empty(work: Path) -> None:
+    (work / "pictures.u8").unlink(missing_ok=True)
+    if not any(work.iterdir()):
+        work.rmdir()

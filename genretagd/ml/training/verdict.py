@@ -1,0 +1,91 @@
+"""From logits of tracks to what the model said: calibration fitted on tracks it never learnt from."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from genretagd.ml.bundle import Bundle, Calibration, Thresholds
+from genretagd.ml.training import calibrate
+from genretagd.ml.training.metrics import Outcomes
+
+Logits = NDArray[np.float32]
+
+
+def with_calibration(bundle: Bundle, logits: Logits, truth: NDArray[np.int32], *, precision: float) -> Bundle:
+    """Fit temperature, outside rule and threshold, and return the bundle that has them.
+
+    Parameters
+    ----------
+    bundle : Bundle
+        Whose labels the logits are of.
+    logits : np.ndarray [shape=(tracks, labels + outside_labels)]
+        Of tracks that were not learnt from, each averaged over its excerpts.
+    truth : np.ndarray [shape=(tracks,)]
+        Index of the label, -1 for music outside the labels.
+    precision : float
+        Share of right decisions, in [0, 1], that the threshold is chosen for; deciding music outside
+        the labels is never right.
+    """
+    count = len(bundle.labels)
+    inside = truth >= 0
+    temperature = calibrate.fit_temperature(logits[inside], truth[inside], n_labels=count)
+    outside_temperature, outside_bias = calibrate.fit_outside(logits, ~inside, n_labels=count)
+    fitted = replace(bundle, calibration=Calibration(temperature, outside_temperature, outside_bias))
+    judged = outcomes(fitted, logits, truth, groups=np.arange(len(truth)))
+    threshold = calibrate.choose_threshold(judged.confidence, judged.said == truth, precision=precision)
+    return replace(fitted, thresholds=Thresholds(min(max(threshold, 0.0), 1.0), precision))
+
+
+def outcomes(bundle: Bundle, logits: Logits, truth: NDArray[np.int32], *, groups: NDArray[np.generic]) -> Outcomes:
+    """Return what a bundle says about tracks, by the formulas that serving uses."""
+    count = len(bundle.labels)
+    fitted = calibrate.Calibration(
+        bundle.calibration.temperature,
+        bundle.calibration.outside_temperature,
+        bundle.calibration.outside_bias,
+    )
+    outside = np.zeros(len(truth))
+    if bundle.outside_labels:
+        outside = calibrate.outside_probability(logits, n_labels=count, calibration=fitted)
+    return Outcomes(
+        bundle.labels,
+        calibrate.probabilities(logits, n_labels=count, temperature=fitted.temperature),
+        outside,
+        truth,
+        groups,
+        np.full(len(truth), bundle.thresholds.min_confidence),
+    )
+
+
+def cross_fitted(
+    bundle: Bundle,
+    logits: Logits,
+    truth: NDArray[np.int32],
+    *,
+    groups: NDArray[np.generic],
+    folds: NDArray[np.int32],
+    precision: float,
+) -> Outcomes:
+    """Return what is said about each track by a calibration fitted on the other folds' tracks."""
+    parts = []
+    for fold in np.unique(folds):
+        held_out = folds == fold
+        fitted = with_calibration(bundle, logits[~held_out], truth[~held_out], precision=precision)
+        parts.append(
+            (
+                np.flatnonzero(held_out),
+                outcomes(fitted, logits[held_out], truth[held_out], groups=groups[held_out]),
+            )
+        )
+    order = np.argsort(np.concatenate([rows for rows, _ in parts]))
+    return Outcomes(
+        bundle.labels,
+        np.concatenate([part.probabilities for _, part in parts])[order],
+        np.concatenate([part.outside for _, part in parts])[order],
+        truth,
+        groups,
+        np.concatenate([part.thresholds for _, part in parts])[order],
+    )
