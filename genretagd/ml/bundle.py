@@ -12,7 +12,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,7 +20,28 @@ import numpy as np
 
 from genretagd.errors import ModelError
 from genretagd.ml.checks import Checker
+from genretagd.ml.description import (
+    Calibration,
+    ExcerptChoice,
+    Thresholds,
+    names_of,
+    parse_calibration,
+    parse_excerpts,
+    parse_front_end,
+    parse_patch,
+    parse_thresholds,
+)
 from genretagd.ml.frontend import FloatArray, FrontEnd, PatchGeometry, PictureArray
+
+__all__ = [
+    "Bundle",
+    "Calibration",
+    "ExcerptChoice",
+    "Thresholds",
+    "load_bundle",
+    "locate_bundle",
+    "write_bundle",
+]
 
 SCHEMA_VERSION: Final = 1
 DESCRIPTION: Final = "bundle.json"
@@ -29,31 +50,6 @@ TRAINABLE: Final = "model.keras"
 DEFAULT: Final = "default"
 FORBIDDEN_IN_LABELS: Final = ";/,\0"
 """Media servers split a genre at the first three, ID3v2.4 at the last."""
-
-
-@dataclass(frozen=True, slots=True)
-class ExcerptChoice:
-    """So many excerpts per track, of so many seconds each."""
-
-    count: int = 3
-    seconds: float = 30.0
-
-
-@dataclass(frozen=True, slots=True)
-class Calibration:
-    """From logits to probabilities; the formulas stand in docs/architecture.md."""
-
-    temperature: float = 1.0
-    outside_temperature: float = 1.0
-    outside_bias: float = 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class Thresholds:
-    """Least confidence to decide at, and the precision in [0, 1] that it was chosen for."""
-
-    min_confidence: float = 0.5
-    precision: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,11 +129,13 @@ class Bundle:
             With every field that is missing, unknown, of a wrong type or out of range.
         """
         checker = Checker(source)
-        root = checker.table("", content, known={"schema_version", *_names(cls)} - {"directory", "identity"})
+        root = checker.table(
+            "", content, known={"schema_version", *names_of(cls)} - {"directory", "identity"}
+        )
         if root.get("schema_version") != SCHEMA_VERSION:
             raise ModelError(
-                f"{source}: schema version {root.get('schema_version')!r}, this program reads {SCHEMA_VERSION}; "
-                "install the matching version of genretagd or train the bundle anew"
+                f"{source}: schema version {root.get('schema_version')!r}, this program reads "
+                f"{SCHEMA_VERSION}; install the matching version of genretagd or train the bundle anew"
             )
         labels = checker.texts("labels", root.get("labels"), least=2)
         outside = checker.texts("outside_labels", root.get("outside_labels", []))
@@ -153,11 +151,11 @@ class Bundle:
             version=checker.text("version", root.get("version")),
             labels=labels,
             outside_labels=outside,
-            front_end=_front_end(checker, root.get("front_end")),
-            excerpts=_excerpts(checker, root.get("excerpts")),
-            patch=_patch(checker, root.get("patch")),
-            calibration=_calibration(checker, root.get("calibration")),
-            thresholds=_thresholds(checker, root.get("thresholds")),
+            front_end=parse_front_end(checker, root.get("front_end")),
+            excerpts=parse_excerpts(checker, root.get("excerpts")),
+            patch=parse_patch(checker, root.get("patch")),
+            calibration=parse_calibration(checker, root.get("calibration")),
+            thresholds=parse_thresholds(checker, root.get("thresholds")),
             metrics=checker.table("metrics", root.get("metrics", {})),
             data=checker.table("data", root.get("data", {})),
             licence=checker.text("licence", root.get("licence", ""), empty=True),
@@ -211,85 +209,10 @@ class Bundle:
             raise ModelError(f"{where}: not a numpy array, install or train the bundle again") from exc
         if array.shape != shape or array.dtype.kind not in kinds or not np.isfinite(array).all():
             raise ModelError(
-                f"{where}: holds {array.dtype} of shape {array.shape}, the description asks for shape {shape}; "
-                "train the bundle again"
+                f"{where}: holds {array.dtype} of shape {array.shape}, the description asks for "
+                f"shape {shape}; train the bundle again"
             )
         return np.asarray(array)
-
-
-def _names(kind: type) -> set[str]:
-    return {item.name for item in fields(kind)}
-
-
-def _front_end(checker: Checker, content: Any) -> FrontEnd:
-    table = checker.table("front_end", content, known=_names(FrontEnd), required=_names(FrontEnd))
-    sr = checker.whole("front_end.sr", table.get("sr"), 1000, 768_000)
-    fmax = table.get("fmax")
-    return FrontEnd(
-        sr=sr,
-        n_fft=checker.whole("front_end.n_fft", table.get("n_fft"), 16, 1 << 20),
-        hop_length=checker.whole("front_end.hop_length", table.get("hop_length"), 1, 1 << 20),
-        n_mels=checker.whole("front_end.n_mels", table.get("n_mels"), 1, 4096),
-        fmin=checker.number("front_end.fmin", table.get("fmin"), 0.0, sr / 2),
-        fmax=None if fmax is None else checker.number("front_end.fmax", fmax, 0.0, sr / 2),
-        power=checker.number("front_end.power", table.get("power"), 0.1, 10.0),
-        top_db=checker.number("front_end.top_db", table.get("top_db"), 1.0, 1000.0),
-        window=checker.one_of("front_end.window", table.get("window"), ("hann",)),
-        center=checker.truth("front_end.center", table.get("center")),
-        scaling=checker.one_of("front_end.scaling", table.get("scaling"), ("min-max",)),
-        filter_bank=checker.file_name("front_end.filter_bank", table.get("filter_bank")),
-    )
-
-
-def _excerpts(checker: Checker, content: Any) -> ExcerptChoice:
-    names = _names(ExcerptChoice)
-    table = checker.table("excerpts", content, known=names, required=names)
-    return ExcerptChoice(
-        count=checker.whole("excerpts.count", table.get("count"), 1, 100),
-        seconds=checker.number("excerpts.seconds", table.get("seconds"), 0.1, 600.0),
-    )
-
-
-def _patch(checker: Checker, content: Any) -> PatchGeometry:
-    table = checker.table("patch", content, known=_names(PatchGeometry), required={"frames", "per_excerpt"})
-    frames, resize, colormap = table.get("frames"), table.get("resize_to"), table.get("colormap")
-    if frames is None:
-        checker.require(resize is not None, "patch", "frames null (the whole excerpt) needs resize_to")
-    if resize is not None:
-        is_pair = isinstance(resize, list | tuple) and len(resize) == 2
-        checker.require(is_pair, "patch.resize_to", "not a pair of height and width")
-        resize = resize if is_pair else (1, 1)
-        resize = (
-            checker.whole("patch.resize_to[0]", resize[0], 1, 4096),
-            checker.whole("patch.resize_to[1]", resize[1], 1, 4096),
-        )
-    return PatchGeometry(
-        frames=None if frames is None else checker.whole("patch.frames", frames, 1, 1 << 20),
-        per_excerpt=checker.whole("patch.per_excerpt", table.get("per_excerpt"), 1, 1000),
-        resize_to=resize,
-        colormap=None if colormap is None else checker.file_name("patch.colormap", colormap),
-    )
-
-
-def _calibration(checker: Checker, content: Any) -> Calibration:
-    names = _names(Calibration)
-    table = checker.table("calibration", content, known=names, required=names)
-    return Calibration(
-        temperature=checker.number("calibration.temperature", table.get("temperature"), 1e-3, 1e3),
-        outside_temperature=checker.number(
-            "calibration.outside_temperature", table.get("outside_temperature"), 1e-3, 1e3
-        ),
-        outside_bias=checker.number("calibration.outside_bias", table.get("outside_bias"), -1e3, 1e3),
-    )
-
-
-def _thresholds(checker: Checker, content: Any) -> Thresholds:
-    table = checker.table("thresholds", content, known=_names(Thresholds), required={"min_confidence"})
-    precision = table.get("precision")
-    return Thresholds(
-        min_confidence=checker.number("thresholds.min_confidence", table.get("min_confidence"), 0.0, 1.0),
-        precision=None if precision is None else checker.number("thresholds.precision", precision, 0.0, 1.0),
-    )
 
 
 def locate_bundle(bundle: str | Path = DEFAULT) -> Path:
@@ -356,7 +279,8 @@ def write_bundle(directory: Path, bundle: Bundle, *, files: Mapping[str, bytes |
     bundle : Bundle
         The description; `files`, `directory` and `identity` are filled in here.
     files : mapping of str to bytes or Path
-        Content, or a file to copy, by name. `model.tflite`, the filter bank and a named colour map are needed.
+        Content, or a file to copy, by name; `model.tflite`, the filter bank and a named colour map
+        are needed.
 
     Returns
     -------

@@ -98,7 +98,7 @@ class Classifier:
         return self.spectrogram_logits(spectrograms)
 
     def spectrogram_logits(self, spectrograms: Sequence[FloatArray]) -> FloatArray:
-        """Return the mean logits of a track from its excerpts' scaled spectrograms `[shape=(n_mels, frames)]`."""
+        """Return the mean logits of a track from scaled spectrograms `[shape=(n_mels, frames)]`."""
         patches = np.concatenate(
             [
                 cut_patches(spectrogram, geometry=self.bundle.patch, colormap=self._colormap)

@@ -222,4 +222,5 @@ def _interpolate(values: FloatArray, size: int, *, axis: int) -> FloatArray:
     shape: list[Any] = [1] * values.ndim
     shape[axis] = size
     weight = (at - left).astype(np.float32).reshape(shape)
-    return np.take(values, left, axis=axis) * (1 - weight) + np.take(values, right, axis=axis) * weight
+    mixed = np.take(values, left, axis=axis) * (1 - weight) + np.take(values, right, axis=axis) * weight
+    return np.asarray(mixed, dtype=np.float32)

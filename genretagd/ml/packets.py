@@ -1,8 +1,8 @@
 """The fingerprint of a file's encoded audio, which no change of its tags may alter.
 
-Formats with a container around their audio (MP4, Ogg, ASF, WAV, AIFF, DSF, Matroska) are demuxed and every packet
-of the audio stream is hashed. In the others, whose demuxers read tags at the end of the file as audio, the
-bytes between the tags are hashed (see `genretagd.ml.regions`). Nothing is decoded. The codec's own
+Formats with a container around their audio (MP4, Ogg, ASF, WAV, AIFF, DSF, Matroska) are demuxed and every
+packet of the audio stream is hashed. In the others, whose demuxers read tags at the end of the file as audio,
+the bytes between the tags are hashed (see `genretagd.ml.regions`). Nothing is decoded. The codec's own
 parameters are part of the fingerprint; the comment header, which Vorbis counts among them, is not.
 """
 

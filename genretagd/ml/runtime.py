@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -27,37 +30,32 @@ class Network:
 
     def __init__(self, bundle: Bundle) -> None:
         content = bundle.read_file(MODEL)
-        where = f"{bundle.directory}/{MODEL}"
+        self._where = f"{bundle.directory}/{MODEL}"
         try:
             from ai_edge_litert.interpreter import Interpreter  # noqa: PLC0415 - 100 ms, only to predict
 
-            self._interpreter: Any = Interpreter(model_content=content, num_threads=1)
+            with _without_notices():
+                self._interpreter: Any = Interpreter(model_content=content, num_threads=1)
+                self._interpreter.allocate_tensors()
         except (ValueError, RuntimeError, OSError, ImportError) as exc:
-            raise ModelError(f"{where}: cannot be loaded ({exc}), install or train the bundle again") from exc
-        self._where = where
+            problem = f"cannot be loaded ({exc}), install or train the bundle again"
+            raise ModelError(f"{self._where}: {problem}") from exc
         self._check(bundle)
         self._input = self._interpreter.get_input_details()[0]["index"]
         self._output = self._interpreter.get_output_details()[0]["index"]
-        self._interpreter.allocate_tensors()
 
     def _check(self, bundle: Bundle) -> None:
         inputs, outputs = self._interpreter.get_input_details(), self._interpreter.get_output_details()
-        if len(inputs) != 1 or len(outputs) != 1:
-            raise ModelError(
-                f"{self._where}: {len(inputs)} inputs and {len(outputs)} outputs, one of each is needed"
-            )
-        found = tuple(int(size) for size in inputs[0]["shape"][1:])
-        wanted = bundle.patch_shape()
-        if found != wanted or inputs[0]["dtype"] is not np.float32:
-            raise ModelError(
-                f"{self._where}: takes {np.dtype(inputs[0]['dtype']).name} patches of shape {found}, the description "
-                f"says float32 of shape {wanted}; train the bundle again"
-            )
-        logits = tuple(int(size) for size in outputs[0]["shape"][1:])
         number = len(bundle.labels) + len(bundle.outside_labels)
-        if logits != (number,) or outputs[0]["dtype"] is not np.float32:
+        wanted = (f"float32 (1, {', '.join(map(str, bundle.patch_shape()))})", f"float32 (1, {number})")
+        found = tuple(
+            " and ".join(f"{np.dtype(one['dtype']).name} {tuple(map(int, one['shape']))}" for one in ends)
+            for ends in (inputs, outputs)
+        )
+        if found != wanted:
             raise ModelError(
-                f"{self._where}: returns shape {logits}, the description has {number} labels; train the bundle again"
+                f"{self._where}: turns {found[0]} into {found[1]}, the description says {wanted[0]} into "
+                f"{wanted[1]}; train the bundle again"
             )
 
     def logits(self, patches: FloatArray) -> FloatArray:
@@ -78,3 +76,21 @@ class Network:
             self._interpreter.invoke()
             results.append(self._interpreter.get_tensor(self._output)[0].copy())
         return np.stack(results)
+
+
+@contextlib.contextmanager
+def _without_notices() -> Iterator[None]:
+    """Keep LiteRT's "Created XNNPACK delegate" off standard error; failures come as exceptions."""
+    try:
+        kept = os.dup(2)
+    except OSError:  # closed; nothing to keep clean
+        yield
+        return
+    null = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(null, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(null)

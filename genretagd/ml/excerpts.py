@@ -1,0 +1,172 @@
+"""Read one excerpt of an open file by seeking, to the sample where the container knows its positions.
+
+Matroska and ASF count in milliseconds; WMA's own positions are up to 0.1 s off after a seek.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Any, Final
+
+import numpy as np
+
+from genretagd.ml.container import OpenedAudio
+from genretagd.ml.samples import FloatArray, Waveform
+
+PREROLL_SECONDS: Final = 0.5
+"""Decoded and thrown away after a seek: decoders that build on earlier packets settle meanwhile."""
+
+OGG_FLAC_PREROLL_SECONDS: Final = 2.0
+"""Only the second page after a seek says where it is."""
+
+EARLIER_SECONDS: Final = 20.0
+"""Where to try again when a seek landed behind the excerpt's start."""
+
+FROM_START_SECONDS: Final = 1200.0
+"""Up to this position a track whose seeking fails is decoded from its start."""
+
+MAX_PACKETS: Final = 200_000
+"""Per excerpt; 30 s of the shortest packets there are (2.5 ms) are 12,000."""
+
+MAX_DAMAGED: Final = 2_000
+"""So many damaged packets in a row, and the rest is given up."""
+
+GAP_SECONDS: Final = 0.2
+"""Positions this far from the expected one mean that packets are missing."""
+
+
+class ExcerptReader:
+    """Reads excerpts of one open file; counts the packets that could not be decoded.
+
+    Parameters
+    ----------
+    opened : OpenedAudio
+        The file.
+    sr : int
+        Sample rate of the excerpts in Hz.
+    """
+
+    def __init__(self, opened: OpenedAudio, *, sr: int) -> None:
+        self._opened = opened
+        self._sr = sr
+        self.damaged = 0
+
+    def read(self, start: float, seconds: float) -> FloatArray:
+        """Return the samples of an excerpt.
+
+        Parameters
+        ----------
+        start, seconds : float
+            Where it begins in the track, and its length, in seconds.
+
+        Returns
+        -------
+        np.ndarray [shape=(n,)]
+            Fewer at the track's end; none where nothing decodes.
+        """
+        positions = [0.0]
+        if start > 0.0:
+            is_ogg_flac = (
+                self._opened.format_name == "ogg" and self._opened.stream.codec_context.name == "flac"
+            )
+            preroll = OGG_FLAC_PREROLL_SECONDS if is_ogg_flac else PREROLL_SECONDS
+            positions = [max(0.0, start - preroll), max(0.0, start - EARLIER_SECONDS)]
+            if start <= FROM_START_SECONDS:
+                positions.append(0.0)
+        for position in positions[:-1]:
+            waveform = self._read_from(position, start, seconds, strict=True)
+            if waveform is not None:
+                return waveform
+        waveform = self._read_from(positions[-1], start, seconds, strict=False)
+        return np.empty(0, np.float32) if waveform is None else waveform
+
+    def _read_from(self, position: float, start: float, seconds: float, *, strict: bool) -> FloatArray | None:
+        """Seek to a position and read on to the excerpt.
+
+        Returns None where the seek failed or, if `strict`, landed behind the excerpt's start.
+        """
+        if not self._seek(position) and strict:
+            return None
+        window: _Window | None = None
+        for frame in self._frames():
+            rate = int(frame.sample_rate)
+            if window is None:
+                window = _Window(rate, start, seconds, sr=self._sr)
+                stated = self._stated(frame)
+                if strict and (stated is None or stated > start):
+                    return None
+                window.enter(0.0 if stated is None else stated)
+            if rate != window.rate or not window.take(frame, self._stated(frame)):
+                break
+        return None if window is None else window.waveform.finish()
+
+    def _seek(self, position: float) -> bool:
+        stream = self._opened.stream
+        ticks = math.floor(position / float(stream.time_base))
+        try:
+            self._opened.container.seek((stream.start_time or 0) + ticks, stream=stream)
+        except Exception:  # noqa: BLE001 - the decode door: some demuxers cannot seek, reading on is what is left
+            return False
+        return True
+
+    def _stated(self, frame: Any) -> float | None:
+        """Return the position in seconds that a frame states, counted from the stream's first sample."""
+        if frame.pts is None or frame.time_base is None:
+            return None
+        stream = self._opened.stream
+        return float(frame.pts * frame.time_base - (stream.start_time or 0) * stream.time_base)
+
+    def _frames(self) -> Iterator[Any]:
+        """Decode packets from where the container stands, stepping over damaged ones."""
+        demuxed = self._opened.container.demux(self._opened.stream)
+        in_a_row = 0
+        for _ in range(MAX_PACKETS):
+            try:
+                packet = next(demuxed)
+                frames = packet.decode()
+            except (StopIteration, EOFError):
+                return
+            except Exception:  # noqa: BLE001 - the decode door: this packet is damaged, the next may be whole
+                self.damaged += 1
+                in_a_row += 1
+                if in_a_row > MAX_DAMAGED:
+                    return
+                continue
+            in_a_row = 0
+            yield from frames
+
+
+class _Window:
+    """The part of a stream of frames that is the excerpt, counted in samples of the source."""
+
+    def __init__(self, rate: int, start: float, seconds: float, *, sr: int) -> None:
+        self.rate = rate
+        self.waveform = Waveform(rate=rate, sr=sr)
+        self._begin = round(start * rate)
+        self._end = round((start + seconds) * rate)
+        self._at = 0
+
+    def enter(self, position: float) -> None:
+        """Begin at a position in seconds; behind the excerpt's start it moves the excerpt."""
+        self._at = round(position * self.rate)
+        late = max(0, self._at - self._begin)
+        self._begin += late
+        self._end += late
+
+    def take(self, frame: Any, stated: float | None) -> bool:
+        """Take what belongs to the excerpt, and say whether more is wanted.
+
+        Before the excerpt every stated position is believed; within it only one that shows a gap, because
+        containers that count in milliseconds would otherwise tear the waveform.
+        """
+        if stated is not None:
+            position = round(stated * self.rate)
+            if self._at <= self._begin or position - self._at > GAP_SECONDS * self.rate:
+                self._at = position
+        samples = int(frame.samples)
+        first, last = max(0, self._begin - self._at), min(samples, self._end - self._at)
+        if first < last:
+            self.waveform.add(frame, first, last)
+        self._at += samples
+        return self._at < self._end

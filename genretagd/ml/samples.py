@@ -1,0 +1,119 @@
+"""From decoded frames of any kind to one mono float32 waveform at the wanted rate, in bounded memory."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+FloatArray = npt.NDArray[np.float32]
+
+BLOCK_SAMPLES: Final = 1 << 17
+"""So many samples are converted and resampled at a time."""
+
+LOUDEST: Final = 16.0
+"""Float formats may exceed full scale, damaged ones without end."""
+
+
+class Waveform:
+    """Collects pieces of frames and gives them back as one waveform.
+
+    Channels are averaged, as `librosa.to_mono` does: FFmpeg's own down-mix weighs integer and float formats
+    differently. The result is as long as what went in, to the sample.
+
+    Parameters
+    ----------
+    rate : int
+        Sample rate of the frames in Hz.
+    sr : int
+        Sample rate of the result in Hz.
+    """
+
+    def __init__(self, *, rate: int, sr: int) -> None:
+        self._rate = rate
+        self._sr = sr
+        self._resampler: Any = None
+        self._waiting: list[npt.NDArray[Any]] = []
+        self._waiting_samples = 0
+        self._samples = 0
+        self._done: list[FloatArray] = []
+
+    def add(self, frame: Any, first: int, last: int) -> None:
+        """Take the samples `first` to `last` of a PyAV frame."""
+        piece = channels_of(frame)[:, first:last]
+        if self._waiting and (self._waiting[0].shape[0], self._waiting[0].dtype) != (
+            piece.shape[0],
+            piece.dtype,
+        ):
+            self._convert()
+        self._waiting.append(piece)
+        self._waiting_samples += last - first
+        if self._waiting_samples >= BLOCK_SAMPLES:
+            self._convert()
+
+    def finish(self) -> FloatArray:
+        """Return the waveform `[shape=(n,)]`."""
+        if self._waiting:
+            self._convert()
+        if self._resampler is not None:
+            self._keep(self._resampler.resample(None))
+        result = np.concatenate(self._done) if self._done else np.empty(0, np.float32)
+        wanted = round(self._samples * self._sr / self._rate)
+        if result.size < wanted:
+            result = np.pad(result, (0, wanted - result.size))
+        return result[:wanted]
+
+    def _convert(self) -> None:
+        block = to_mono(np.concatenate(self._waiting, axis=1))
+        self._waiting, self._waiting_samples = [], 0
+        self._samples += block.size
+        if self._rate == self._sr:
+            self._done.append(block)
+            return
+        import av  # noqa: PLC0415 - open already
+
+        if self._resampler is None:
+            self._resampler = av.AudioResampler(format="fltp", layout="mono", rate=self._sr)
+        frame = av.AudioFrame.from_ndarray(block[np.newaxis], format="fltp", layout="mono")
+        frame.sample_rate = self._rate
+        self._keep(self._resampler.resample(frame))
+
+    def _keep(self, frames: list[Any]) -> None:
+        self._done.extend(frame.to_ndarray()[0] for frame in frames)
+
+
+def channels_of(frame: Any) -> npt.NDArray[Any]:
+    """Return a PyAV frame's samples as they are `[shape=(channels, n)]`."""
+    data = np.asarray(frame.to_ndarray())
+    if frame.format.is_planar:
+        return data
+    return data.reshape(-1, len(frame.layout.channels)).T
+
+
+def to_mono(channels: npt.NDArray[Any]) -> FloatArray:
+    """Return the mean of all channels.
+
+    Parameters
+    ----------
+    channels : np.ndarray [shape=(channels, n)]
+        uint8, int16, int32, int64, float32 or float64; full scale is what the type holds, or 1.
+
+    Returns
+    -------
+    np.ndarray [shape=(n,), dtype=float32]
+        Full scale at 1, nothing but finite numbers.
+    """
+    exact = np.float32 if channels.dtype.itemsize <= 2 or channels.dtype == np.float32 else np.float64
+    mono = channels[0].astype(exact)
+    for channel in channels[1:]:
+        mono += channel
+    if channels.shape[0] > 1:
+        mono /= channels.shape[0]
+    if channels.dtype.kind == "u":
+        mono = (mono - 128.0) / 128.0
+    elif channels.dtype.kind == "i":
+        mono *= 2.0 ** (1 - 8 * channels.dtype.itemsize)
+    elif not np.isfinite(mono).all():
+        mono = np.nan_to_num(mono, nan=0.0, posinf=0.0, neginf=0.0)
+    return np.asarray(np.clip(mono, -LOUDEST, LOUDEST), dtype=np.float32)
