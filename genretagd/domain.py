@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -252,6 +253,9 @@ class Journal(Protocol):
 
     def wrote(self, path: Path, tag: GenreTag, /) -> bool:
         """Return whether the genre fields of a file are still what we wrote there."""
+
+    def transaction(self) -> AbstractContextManager[object]:
+        """Hold a transaction: all that is recorded within becomes durable together, or not at all."""
 
     def done(self, entry: int, change: TagChange, /) -> None:
         """Record that the change happened."""

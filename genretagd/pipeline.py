@@ -51,6 +51,9 @@ class Pipeline:
         The policy in force for a path (folders may have their own).
     journal : Journal or None
         Told before and after each write; None is a dry run, which stops before the write.
+    tell : callable
+        Told of each track that was tagged, inside the journal's transaction that records it: what it
+        keeps in the ledger is kept exactly if the change is.
     """
 
     def __init__(
@@ -60,11 +63,13 @@ class Pipeline:
         classifier: Classifier,
         policy_for: Callable[[Path], Policy],
         journal: Journal | None,
+        tell: Callable[[Outcome], None] = lambda _outcome: None,
     ) -> None:
         self._tags = tags
         self._classifier = classifier
         self._policy_for = policy_for
         self._journal = journal
+        self._tell = tell
 
     def process(self, path: Path, /) -> Outcome:
         """Take one track along the whole path; a `TrackError` becomes its outcome."""
@@ -149,8 +154,11 @@ class Pipeline:
         except TrackError as exc:
             self._journal.failed(entry, exc.problem)
             raise
-        self._journal.done(entry, change)
-        return replace(outcome, status=Status.TAGGED, after=change.after, change=change)
+        outcome = replace(outcome, status=Status.TAGGED, after=change.after, change=change)
+        with self._journal.transaction():
+            self._journal.done(entry, change)
+            self._tell(outcome)
+        return outcome
 
     def _whole(self, path: Path) -> Outcome:
         candidate = self.consider(path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -66,6 +67,12 @@ class FakeJournal:
     def wrote(self, path, tag):
         return self.ours
 
+    @contextmanager
+    def transaction(self):
+        self.entries.append(("begin", None))
+        yield
+        self.entries.append(("commit", None))
+
     def done(self, entry, change):
         self.entries.append(("done", entry))
 
@@ -98,7 +105,22 @@ def test_a_track_without_a_genre_is_tagged_between_intent_and_done():
 
     assert (outcome.status, outcome.before, outcome.after) == (Status.TAGGED, (), ("Rock",))
     assert tags.written == [(TRACK, ("Rock",), None)]
-    assert [name for name, _ in journal.entries] == ["intend", "done"]
+    assert [name for name, _ in journal.entries] == ["intend", "begin", "done", "commit"]
+
+
+def test_what_is_told_of_a_tagged_track_is_told_in_the_transaction_that_records_it():
+    journal = FakeJournal()
+    told = Pipeline(
+        tags=FakeTags(),
+        classifier=FakeClassifier(),
+        policy_for=lambda _path: policy(),
+        journal=journal,
+        tell=lambda outcome: journal.entries.append(("told", outcome.after)),
+    )
+
+    told.process(TRACK)
+
+    assert [name for name, _ in journal.entries] == ["intend", "begin", "done", "told", "commit"]
 
 
 def test_a_track_with_a_genre_is_kept_and_not_even_decoded():

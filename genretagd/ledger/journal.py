@@ -9,6 +9,7 @@ import secrets
 import sqlite3
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -141,6 +142,10 @@ class Journal:
             number = cursor.lastrowid
         assert number is not None
         return number
+
+    def transaction(self) -> AbstractContextManager[object]:
+        """Hold a transaction of the ledger: see `Database.transaction`."""
+        return self._database.transaction()
 
     def done(self, entry: int, change: TagChange, /) -> None:
         """Record that the change happened."""
