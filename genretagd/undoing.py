@@ -97,6 +97,9 @@ def _undo(step: Step, store: RestoringStore, journal: Journal | None, options: W
         return dataclasses.replace(
             outcome, status=Status.SKIPPED, after=tag.genres, reason=reason, code="changed since"
         )
+    if tag.genres == first.genres_before and tag.fields == first.fields_before:
+        reason = "is as it was already"
+        return dataclasses.replace(outcome, status=Status.KEPT, reason=reason, code="same genre")
     if journal is None:
         return dataclasses.replace(outcome, status=Status.WOULD_TAG)
     if last.kept_mtime:

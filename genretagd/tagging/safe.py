@@ -18,8 +18,8 @@ from typing import Final, Protocol
 
 from genretagd.domain import FileVersion, WriteOptions
 from genretagd.errors import FileChangedError, TagError, WriteRefusedError
-from genretagd.tagging import temps
-from genretagd.tagging.attributes import copy_attributes, is_immutable
+from genretagd.tagging import inplace, temps
+from genretagd.tagging.attributes import copy_attributes, is_being_written, is_immutable
 from genretagd.tagging.splice import Splice, Window, new_size, normalised, write_copy
 
 
@@ -90,6 +90,10 @@ def replace(path: Path, edit: Edit, /, *, expected: FileVersion, options: WriteO
         check_room(target, new_size(splices, target.status.st_size))
         with copied(target, edit, splices, options=options) as copy:
             check_unchanged(target, expected)
+            if target.status.st_nlink > 1 and options.hardlinks == "in-place":
+                return inplace.overwrite(
+                    target.directory_fd, target.name, target.fd, copy.fd, mtime=options.mtime
+                )
             os.replace(copy.name, target.name, src_dir_fd=target.directory_fd, dst_dir_fd=target.directory_fd)
             sync_directory(target.directory_fd)
             return FileVersion.of(os.fstat(copy.fd))
@@ -225,6 +229,10 @@ def check_unchanged(target: Target, expected: FileVersion) -> None:
             "somebody else changed the file meanwhile, it is left alone",
             code="changed",
             transient=True,
+        )
+    if is_being_written(target.fd):
+        raise FileChangedError(
+            target.path, "another program has the file open for writing", code="in use", transient=True
         )
 
 

@@ -149,7 +149,7 @@ def write_copy(source_fd: int, target_fd: int, splices: Sequence[Splice]) -> Non
         for start, target, length in kept(splices, status.st_size):
             ranges = _data_ranges(source_fd, start, length) if sparse else [(start, length)]
             for offset, count in ranges:
-                _copy(source_fd, offset, target_fd, target + offset - start, count)
+                copy_range(source_fd, offset, target_fd, target + offset - start, count)
         os.ftruncate(target_fd, new_size(splices, status.st_size))
     shift = 0
     for splice in splices:
@@ -202,7 +202,14 @@ def _data_ranges(fd: int, start: int, length: int) -> Iterator[tuple[int, int]]:
         start = hole
 
 
-def _copy(source_fd: int, start: int, target_fd: int, target: int, length: int) -> None:
+def copy_range(source_fd: int, start: int, target_fd: int, target: int, length: int) -> None:
+    """Copy a range of one file into another, within the kernel where it can.
+
+    Raises
+    ------
+    OSError
+        Reading or writing failed, or the source is too short.
+    """
     by_kernel = hasattr(os, "copy_file_range")
     while length:
         if by_kernel:

@@ -14,6 +14,7 @@ from genretagd.errors import FileChangedError, TagError, WriteRefusedError
 from genretagd.tagging import detect, edit, safe
 from genretagd.tagging.elements import DamagedError, Document, ProtectedError, Tag, UnsupportedError
 from genretagd.tagging.splice import Splice, Window, normalised
+from genretagd.tagging.sweeping import sweep
 from genretagd.tagging.verify import Intention, check_copy
 
 LONGEST_GENRE: Final = 1000
@@ -35,6 +36,7 @@ class FileTagStore:
 
     def __init__(self, *, audio_digest: Callable[[Path], object] | None = None) -> None:
         self._audio_digest = audio_digest
+        self._swept: set[Path] = set()
 
     def read_genres(self, path: Path, /) -> GenreTag:
         """Read the genre fields of a file.
@@ -44,6 +46,7 @@ class FileTagStore:
         TagError
             The file is no audio file we know, or its tags cannot be fully parsed.
         """
+        self._sweep(path)
         with _readable(path) as fd, explained(path):
             version = FileVersion.of(os.fstat(fd))
             reading = edit.read(detect.parse(Window(fd)))
@@ -102,6 +105,15 @@ class FileTagStore:
         return self._change(
             path, lambda document: edit.restored(document, fields), expected=expected, options=options
         )
+
+    def _sweep(self, path: Path) -> None:
+        """Clear up a directory the first time a file in it is read, before its files are believed."""
+        directory = path.parent
+        if path.is_symlink():
+            directory = Path(os.path.realpath(path)).parent
+        if directory not in self._swept:
+            self._swept.add(directory)
+            sweep(directory)
 
     def _change(
         self, path: Path, choose: Choose, /, *, expected: FileVersion, options: WriteOptions

@@ -17,7 +17,9 @@ from dataclasses import dataclass
 from typing import Final
 
 NAME_BYTES: Final = 255
-TEMPORARY: Final = re.compile(r"\A\.(?:.*\.)?genretagd-[0-9a-f]{12}\.(?:tmp|redo)\Z", re.DOTALL)
+TEMPORARY: Final = re.compile(r"\A\.(?:.*\.)?genretagd-[0-9a-f]{12}\.(?:tmp|backup)\Z", re.DOTALL)
+_TMP: Final = ".tmp"
+_BACKUP: Final = ".backup"
 
 
 def is_temporary(name: str) -> bool:
@@ -25,18 +27,28 @@ def is_temporary(name: str) -> bool:
     return TEMPORARY.match(name) is not None
 
 
-def temporary_name(name: str, *, suffix: str = "tmp", limit: int = NAME_BYTES) -> str:
+def temporary_name(name: str, *, limit: int = NAME_BYTES) -> str:
     """Return a fresh hidden name for a temporary file beside the file called `name`.
 
     The name is cut between characters to at most `limit` bytes, so that a track whose own name
     is as long as the file system allows has a temporary file too.
     """
-    tail = f".genretagd-{secrets.token_hex(6)}.{suffix}"
-    room = limit - 1 - len(tail)
+    tail = f".genretagd-{secrets.token_hex(6)}{_TMP}"
+    room = limit - 1 - len(tail) - len(_BACKUP)
     stem = name[:room]
     while len(os.fsencode(stem)) > room:
         stem = stem[:-1]
     return f".{stem}{tail}"
+
+
+def backup_name(name: str) -> str:
+    """Return the name under which a temporary file stands once it is a backup that must not be lost."""
+    return name.removesuffix(_TMP) + _BACKUP
+
+
+def is_backup(name: str) -> bool:
+    """Return whether a name is that of a backup."""
+    return is_temporary(name) and name.endswith(_BACKUP)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +67,7 @@ class Temporary:
     fd: int
 
 
-def create(directory_fd: int, beside: str, *, suffix: str = "tmp") -> Temporary:
+def create(directory_fd: int, beside: str) -> Temporary:
     """Create and lock a temporary file, readable and writable by its owner only.
 
     Raises
@@ -65,7 +77,7 @@ def create(directory_fd: int, beside: str, *, suffix: str = "tmp") -> Temporary:
     """
     limit = NAME_BYTES
     while True:
-        name = temporary_name(beside, suffix=suffix, limit=limit)
+        name = temporary_name(beside, limit=limit)
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
         try:
             fd = os.open(name, flags, 0o600, dir_fd=directory_fd)
