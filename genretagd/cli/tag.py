@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,7 +12,10 @@ import typer
 from genretagd.cli import options as o
 
 if TYPE_CHECKING:
+    from genretagd.cli.recording import Records
     from genretagd.config import Config
+    from genretagd.domain import Outcome
+    from genretagd.workers.pool import WorkerPool
 
 
 def tag(
@@ -54,12 +57,9 @@ def tag(
 
 
 def _tag(paths: list[Path], config: Config, *, dry_run: bool, as_json: bool) -> int:
-    from genretagd.cli.common import ledger_path, named_tracks
+    from genretagd.cli.common import named_tracks
     from genretagd.cli.output import Reporter
     from genretagd.cli.running import by_folder, make_pool, run
-    from genretagd.domain import Outcome
-    from genretagd.ledger.database import Database
-    from genretagd.ledger.journal import Journal
     from genretagd.pipeline import Pipeline
     from genretagd.policy import FolderPolicies
     from genretagd.workers.pool import Worker
@@ -68,16 +68,23 @@ def _tag(paths: list[Path], config: Config, *, dry_run: bool, as_json: bool) -> 
     with contextlib.ExitStack() as stack:
         pool = stack.enter_context(make_pool(config))
         pool.start_one()  # starts up while we look for the tracks
-        journal: Journal | None = None
-        if not dry_run:
-            database = stack.enter_context(contextlib.closing(Database(ledger_path(config))))
-            journal = Journal(database, command="tag")
+        records = None if dry_run else stack.enter_context(_records(config, pool))
 
         def handle(worker: Worker, unit: Sequence[Path]) -> list[Outcome]:
-            pipeline = Pipeline(tags=worker, classifier=worker, policy_for=policy_for, journal=journal)
+            pipeline = Pipeline(
+                tags=worker,
+                classifier=worker,
+                policy_for=policy_for,
+                journal=records.journal if records else None,
+                tell=records.tell if records else _nothing,
+            )
             if config.decision.album:
-                return pipeline.process_album(unit)
-            return [pipeline.process(path) for path in unit]
+                outcomes = pipeline.process_album(unit)
+            else:
+                outcomes = [pipeline.process(path) for path in unit]
+            if records:
+                records.tell_others(outcomes)
+            return outcomes
 
         problems: list[Outcome] = []
         tracks = list(named_tracks(paths, config, problems.append))
@@ -86,3 +93,29 @@ def _tag(paths: list[Path], config: Config, *, dry_run: bool, as_json: bool) -> 
             reporter.outcome(problem)
         units = by_folder(tracks) if config.decision.album else [[track] for track in tracks]
         return run(units, pool, handle, reporter)
+
+
+def _nothing(_outcome: Outcome) -> None:
+    """Tell nobody: in a dry run."""
+
+
+@contextlib.contextmanager
+def _records(config: Config, pool: WorkerPool) -> Iterator[Records]:
+    """Open the ledger, settle what a crash left open, and deliver events until the end of the run."""
+    import time
+
+    from genretagd.cli.acting import make_runner
+    from genretagd.cli.common import ledger_path
+    from genretagd.cli.recording import Records
+    from genretagd.ledger.database import Database
+    from genretagd.ledger.journal import Journal
+
+    with contextlib.closing(Database(ledger_path(config))) as database:
+        journal = Journal(database, command="tag")
+        records = Records(journal, make_runner(config, database) if config.actions else None)
+        if config.ledger.retention_days:
+            journal.forget(before=time.time() - config.ledger.retention_days * 86_400)
+        with pool.worker() as worker:
+            records.recover(worker)
+        with records.delivering():
+            yield records

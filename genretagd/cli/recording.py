@@ -1,0 +1,78 @@
+"""What a run over tracks leaves behind: journal entries, and events for action plugins."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from genretagd.domain import Outcome, Status, TagStore
+from genretagd.events import event_of, idle_event
+
+if TYPE_CHECKING:
+    from genretagd.actions.runner import Runner
+    from genretagd.ledger.journal import Journal
+
+DRAIN_SECONDS = 10.0
+"""So long the end of a run waits for plugins; what is left is delivered by the next run."""
+
+
+class Records:
+    """The journal of a run and its action plugins.
+
+    Parameters
+    ----------
+    journal : Journal
+        Of this run.
+    runner : Runner or None
+        Delivers events; None where no action is configured.
+    """
+
+    def __init__(self, journal: Journal, runner: Runner | None) -> None:
+        self.journal = journal
+        self._runner = runner
+
+    def tell(self, outcome: Outcome) -> None:
+        """Keep the event of an outcome for the plugins that want it."""
+        if self._runner is None:
+            return
+        event = event_of(replace(outcome, path=outcome.path.absolute()), at=datetime.now(UTC))
+        if event is not None:
+            self._runner.tell(event)
+
+    def tell_others(self, outcomes: Sequence[Outcome]) -> None:
+        """Tell the outcomes that were not told when they were recorded: all but tagged tracks."""
+        for outcome in outcomes:
+            if outcome.status is not Status.TAGGED:
+                self.tell(outcome)
+
+    def recover(self, tags: TagStore) -> None:
+        """Settle what a crash left open, and tell what had happened all the same."""
+        for entry in self.journal.recover(tags.read_genres):
+            settled = next((c for c in self.journal.history(entry.path) if c.id == entry.id), None)
+            if settled is None or settled.state != "done" or settled.undoes is not None:
+                continue
+            self.tell(
+                Outcome(
+                    settled.path,
+                    Status.TAGGED,
+                    before=settled.genres_before,
+                    after=settled.genres_after,
+                    confidence=settled.confidence,
+                )
+            )
+
+    @contextlib.contextmanager
+    def delivering(self) -> Iterator[None]:
+        """Deliver events meanwhile, and give plugins a moment at the end."""
+        if self._runner is None:
+            yield
+            return
+        self._runner.start()
+        try:
+            yield
+            self._runner.tell(idle_event(at=datetime.now(UTC)))
+        finally:
+            self._runner.close(drain_seconds=DRAIN_SECONDS)
