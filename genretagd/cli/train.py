@@ -27,7 +27,9 @@ def train(
     arch: Annotated[str, typer.Option(help="Network: default or seed.")] = "default",
     base: Annotated[
         str | None,
-        typer.Option(metavar="BUNDLE", help='Keep the trunk of this bundle ("default" is ours), fit a new head.'),
+        typer.Option(
+            metavar="BUNDLE", help='Keep the trunk of this bundle ("default" is ours), fit a new head.'
+        ),
     ] = None,
     epochs: Annotated[int | None, typer.Option(min=1, help="Rounds of learning.")] = None,
     folds: Annotated[
@@ -59,9 +61,13 @@ def train(
         float, typer.Option(min=0.0, max=1.0, help="Share of right decisions to choose the threshold for.")
     ] = 0.85,
     excerpts: Annotated[int, typer.Option(min=1, help="Excerpts per track to learn from and listen to.")] = 3,
-    name: Annotated[str | None, typer.Option(help="Name of the model; the bundle's directory if not given.")] = None,
+    name: Annotated[
+        str | None, typer.Option(help="Name of the model; the bundle's directory if not given.")
+    ] = None,
     model_version: Annotated[str, typer.Option(help="Version of the model.")] = "1",
-    licence: Annotated[str, typer.Option(metavar="TEXT", help="What the data's licence means for users.")] = "",
+    licence: Annotated[
+        str, typer.Option(metavar="TEXT", help="What the data's licence means for users.")
+    ] = "",
     settings: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="NAME=VALUE", help="Any further setting of the recipe."),
@@ -120,4 +126,6 @@ def train(
     )
     with ProgressReporter() as progress:
         result = run(corpus, plan, progress)
-    print_result(result.metrics, report=result.report, problems=result.problems, as_json=json, bundle=plan.output)
+    print_result(
+        result.metrics, report=result.report, problems=result.problems, as_json=json, bundle=plan.output
+    )

@@ -113,7 +113,7 @@ def pairs(option: str, given: Sequence[str]) -> dict[str, str]:
     for text in given:
         name, separator, value = text.partition("=")
         if not separator or not name:
-            raise UsageError(f'{option} {text}: must be NAME=VALUE')
+            raise UsageError(f"{option} {text}: must be NAME=VALUE")
         found[name] = value
     return found
 
@@ -171,7 +171,9 @@ def print_result(
     print(f"accuracy           {metrics['accuracy']:.1%}  (95 % interval {low:.1%} to {high:.1%})")
     print(f"macro F1           {metrics['macro_f1']:.1%}")
     print(f"calibration error  {metrics['ece']:.3f}")
-    print(f"decided            {decided['share']:.0%} of {metrics['tracks']} tracks, {decided['precision']:.1%} right")
+    print(
+        f"decided            {decided['share']:.0%} of {metrics['tracks']} tracks, {decided['precision']:.1%} right"
+    )
     if metrics["outside"]:
         outside = metrics["outside"]
         print(f"outside music      {outside['undecided']:.0%} of {outside['tracks']} tracks left alone")

@@ -25,10 +25,14 @@ def describe(
     data = [f"{sum(counts[name] for name in material.label_names)} labelled tracks: {labels}."]
     if material.outside_names:
         data.append(
-            "Outside the labels: " + ", ".join(f"{name} {counts[name]}" for name in material.outside_names) + "."
+            "Outside the labels: "
+            + ", ".join(f"{name} {counts[name]}" for name in material.outside_names)
+            + "."
         )
     if pooled:
-        data.append(f"A pool of {pooled} further tracks, learnt from and never counted in the figures of the labels.")
+        data.append(
+            f"A pool of {pooled} further tracks, learnt from and never counted in the figures of the labels."
+        )
     if material.opinions:
         data.append("Opinions distilled: " + ", ".join(sorted(material.opinions)) + ".")
     decided = metrics["decided"]
@@ -43,7 +47,8 @@ def describe(
         "Limits": "It knows the labels above and the kinds of music behind them. Recordings from other "
         "times, places and production styles than the data's will be judged worse than the figures here say. "
         "Genres are conventions: two people who label music do not agree on all tracks either.",
-        "Licence": licence or "No licence note was given. Weights carry whatever terms the data they were made "
+        "Licence": licence
+        or "No licence note was given. Weights carry whatever terms the data they were made "
         "from imposes; check them before passing this model on.",
         "Recipe": ", ".join(f"{name} {value}" for name, value in recipe.items()),
         "Made by": f"genretagd {__version__}" + (f"\n\n{command}" if command else ""),
@@ -85,6 +90,7 @@ def _counts(prepared: Prepared) -> dict[str, int]:
     own = material.labels[~material.pooled]
     stated = material.labels[material.pooled]
     return {
-        name: int((own == number).sum()) + (int((stated == number).sum()) if number >= len(material.label_names) else 0)
+        name: int((own == number).sum())
+        + (int((stated == number).sum()) if number >= len(material.label_names) else 0)
         for number, name in enumerate(names)
     }

@@ -224,7 +224,9 @@ def from_pool(root: Path) -> tuple[Source, ...]:
         There is none.
     """
     if not root.is_dir():
-        raise CorpusError(f"{printable(root)}: no such folder, --pool needs a folder of audio or spectrograms")
+        raise CorpusError(
+            f"{printable(root)}: no such folder, --pool needs a folder of audio or spectrograms"
+        )
     left_out: list[str] = []
     home = root / PICTURES_FOLDER if (root / PICTURES_FOLDER).is_dir() else root
     found = [replace(source, folder="") for source in _walk(home, genre="", left_out=left_out)]

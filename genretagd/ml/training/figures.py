@@ -27,7 +27,14 @@ def confusion(matrix: NDArray[np.int64], names: Sequence[str]) -> bytes:
         colour = "white" if shares[row, column] > 0.5 else INK
         weight = "bold" if row == column else "normal"
         axes.text(
-            column, row, str(matrix[row, column]), ha="center", va="center", color=colour, weight=weight, size=9
+            column,
+            row,
+            str(matrix[row, column]),
+            ha="center",
+            va="center",
+            color=colour,
+            weight=weight,
+            size=9,
         )
     axes.set_xticks(range(len(names)), names, rotation=40, ha="right", rotation_mode="anchor")
     axes.set_yticks(range(len(names)), names)

@@ -139,5 +139,3 @@ def gather(
         values_on_disk, np.asarray(widths, np.int32), np.asarray(track_of, np.int32), tuple(artists)
     )
     return pictures, kept, problems
-
-

@@ -149,7 +149,11 @@ def precision_recall_f1(confusion: NDArray[np.int64]) -> tuple[Floats, Floats, F
     precision = np.divide(right, said, out=np.zeros_like(right), where=said > 0)
     recall = np.divide(right, true, out=np.zeros_like(right), where=true > 0)
     total = precision + recall
-    return precision, recall, np.divide(2 * precision * recall, total, out=np.zeros_like(right), where=total > 0)
+    return (
+        precision,
+        recall,
+        np.divide(2 * precision * recall, total, out=np.zeros_like(right), where=total > 0),
+    )
 
 
 def macro_f1(part: Outcomes) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from genretagd.errors import CorpusError
 from genretagd.ml.bundle import ExcerptChoice
-from genretagd.ml.frontend import FrontEnd
+from genretagd.ml.frontend import FloatArray, FrontEnd
 from genretagd.ml.training import groups, replicas, splits, targets
 from genretagd.ml.training.corpus import Corpus, Source, from_pool
 from genretagd.ml.training.listener import Listener
@@ -102,6 +102,7 @@ def prepare(
     work: Path,
     parts: int,
     listener: Listener,
+    mel_basis: Callable[[], FloatArray] | None = None,
 ) -> Prepared:
     """Look at every file, make what spectrograms are missing, and say what cannot be used.
 
@@ -117,6 +118,8 @@ def prepare(
         Each label needs so many groups; 0 for evaluation, which needs none.
     listener : Listener
         Told what happens.
+    mel_basis : callable, optional
+        Gives the filter bank; librosa's where it is not given.
 
     Raises
     ------
@@ -125,7 +128,7 @@ def prepare(
     """
     table = _table(corpus.root, ingredients.groups_file)
     pattern = _pattern(ingredients.group_pattern)
-    opinions = {path.stem: targets.read_scores(path) for path in ingredients.teachers}
+    opinions = _opinions(ingredients.teachers)
     pool, pool_rows = _pools(ingredients.pools)
     own, problems = _look(corpus.sources, ingredients.front_end)
     pool, more = _look(pool, ingredients.front_end)
@@ -138,12 +141,14 @@ def prepare(
         place=cache_place(ingredients.cache),
         front_end=ingredients.front_end,
         excerpts=ingredients.excerpts,
-        mel_basis=lambda: mel_filter_bank(ingredients.front_end),
+        mel_basis=mel_basis or (lambda: mel_filter_bank(ingredients.front_end)),
         jobs=ingredients.jobs,
         listener=listener,
     )
     problems = [*problems, *more, *drawn.problems]
-    drawable = [(source, path) for source, path in zip(sources, drawn.pictures, strict=True) if path is not None]
+    drawable = [
+        (source, path) for source, path in zip(sources, drawn.pictures, strict=True) if path is not None
+    ]
     listener.stage("reading spectrograms", 0)
     pictures, kept, unreadable = gather(
         [path for _, path in drawable],
@@ -157,7 +162,10 @@ def prepare(
     copies = replicas.find_copies(pictures.values, pictures.widths, pictures.track_of)
     own = sources[:count]
     grouping = groups.assign(
-        own, table=table, pattern=pattern, copies=[c for c in (_below(c, count) for c in copies) if len(c) > 1]
+        own,
+        table=table,
+        pattern=pattern,
+        copies=[c for c in (_below(c, count) for c in copies) if len(c) > 1],
     )
     _check(own, corpus, ingredients, parts, grouping)
 
@@ -195,6 +203,22 @@ def _table(root: Path, given: Path | None) -> Mapping[str, groups.Row] | None:
         return groups.read_table(given)
     found = groups.find_table(root)
     return groups.read_table(found) if found is not None else None
+
+
+def _opinions(files: Sequence[Path]) -> dict[str, dict[str, NDArray[np.float32]]]:
+    """Read teachers' opinions by teacher: files of one name are one teacher's."""
+    found: dict[str, dict[str, NDArray[np.float32]]] = {}
+    for path in files:
+        scores = targets.read_scores(path)
+        known = found.setdefault(path.stem, {})
+        sizes = {row.shape[-1] for row in (*scores.values(), *known.values())}
+        if len(sizes) > 1:
+            raise CorpusError(
+                f"{path}: scores of {' and '.join(map(str, sorted(sizes)))} classes under one name, "
+                "give files of different teachers different names"
+            )
+        known.update(scores)
+    return found
 
 
 def _pattern(given: str | None) -> re.Pattern[str] | None:
@@ -306,9 +330,13 @@ def _notes(
     copies: Sequence[Sequence[int]],
     echoes: set[int],
 ) -> tuple[str, ...]:
-    origins = ", ".join(f"{count} by {name}" for name, count in sorted(grouping.origins.items()) if name != "alone")
+    origins = ", ".join(
+        f"{count} by {name}" for name, count in sorted(grouping.origins.items()) if name != "alone"
+    )
     alone = grouping.origins.get("alone", 0)
-    notes = [f"{tracks} tracks in {len(set(grouping.groups))} groups ({origins or 'nothing known of artists'})."]
+    notes = [
+        f"{tracks} tracks in {len(set(grouping.groups))} groups ({origins or 'nothing known of artists'})."
+    ]
     if alone:
         notes.append(
             f"Of {alone} tracks no artist is known: each counts as a group of its own, so figures are too good "
@@ -320,7 +348,9 @@ def _notes(
             f"({len(grouping.merged)} recordings) and were kept together."
         )
     if echoes:
-        notes.append(f"{len(echoes)} tracks of the pool are copies of tracks of the corpus and were not used.")
+        notes.append(
+            f"{len(echoes)} tracks of the pool are copies of tracks of the corpus and were not used."
+        )
     if problems:
         notes.append(f"{len(problems)} files could not be used.")
     if corpus.left_out:

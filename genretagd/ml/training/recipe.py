@@ -312,7 +312,12 @@ def _examples(
             share = np.concatenate([share, np.full(len(chosen), recipe.pool_share / len(chosen))])
             tracks, genres = np.concatenate([train, chosen]), np.concatenate([own, theirs])
     return _with_teachers(
-        material, tracks, genres.astype(np.float32), teachers, share=share.astype(np.float32), arch=recipe.arch
+        material,
+        tracks,
+        genres.astype(np.float32),
+        teachers,
+        share=share.astype(np.float32),
+        arch=recipe.arch,
     )
 
 
@@ -324,34 +329,22 @@ def _pool_genres(
     *,
     weight: float,
 ) -> NDArray[np.float32]:
-    """Return stated genres where there are, else those that a probe on the teachers' opinions guesses."""
+    """Return stated genres where there are, else those guessed from the teachers' opinions."""
     stated = material.labels[pool]
     genres = _one_hot(stated, material.outputs)
-    if not weight:
-        return genres
-    labelled = np.concatenate([train, pool[stated >= 0]])
-    for taught in teachers:
-        known = [t for t in labelled if material.ids[t] in taught.scores]
-        if len(known) < 10 * material.outputs:
-            continue
-        probe = targets.fit_probe(_features(material, known, taught), material.labels[known].tolist())
-        unknown = [i for i, t in enumerate(pool) if stated[i] < 0 and material.ids[t] in taught.scores]
-        if not unknown:
-            continue
-        guessed = np.zeros((len(unknown), material.outputs), np.float32)
-        guessed[:, probe.classes_] = probe.predict_proba(_features(material, pool[unknown], taught))
-        genres[unknown] = weight * guessed
-        break
+    if weight and teachers:
+        usable = np.zeros(len(material.labels), np.bool_)
+        usable[train] = usable[pool] = True
+        guessed = targets.soft_genres(
+            [(taught.teacher, taught.scores) for taught in teachers],
+            names=material.ids,
+            labels=material.labels,
+            usable=usable,
+            outputs=(*material.label_names, *material.outside_names),
+            n_labels=len(material.label_names),
+        )[pool]
+        genres[stated < 0] = weight * guessed[stated < 0]
     return genres
-
-
-def _features(material: Material, tracks: Sequence[int] | NDArray[np.int32], taught: _Taught) -> Scores:
-    return np.stack(
-        [
-            targets.probe_features(taught.teacher.targets(np.asarray(taught.scores[material.ids[track]])))
-            for track in tracks
-        ]
-    )
 
 
 def _with_teachers(

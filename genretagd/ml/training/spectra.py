@@ -6,6 +6,7 @@ import functools
 import hashlib
 import json
 import os
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -213,5 +214,20 @@ def cache_place(cache: Path) -> Callable[[Source, Record], Path]:
         }
         digest = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()
         return cache / digest[:2] / f"{digest[2:34]}.png"
+
+    return place
+
+
+def folder_place(root: Path, sources: Sequence[Source]) -> Callable[[Source, Record], Path]:
+    """Return a `place` under one folder per genre, in the sub-folder a track has there.
+
+    Tracks that differ in their suffix only keep it, so that each has a picture of its own.
+    """
+    stems = Counter((source.genre, source.folder, source.track_id) for source in sources)
+
+    def place(source: Source, _: Record) -> Path:
+        twins = stems[source.genre, source.folder, source.track_id] > 1
+        name = printable(Path(source.path.name)) if twins else source.track_id
+        return root / source.genre / source.folder / f"{name}.png"
 
     return place

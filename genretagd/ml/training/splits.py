@@ -20,7 +20,9 @@ class Split:
     test: NDArray[np.int32]
 
 
-def check_groups(labels: NDArray[np.int32], groups: Sequence[str], names: Sequence[str], *, parts: int) -> None:
+def check_groups(
+    labels: NDArray[np.int32], groups: Sequence[str], names: Sequence[str], *, parts: int
+) -> None:
     """Refuse labels with fewer groups than parts: such a label would be missing in one of them.
 
     Raises

@@ -123,7 +123,9 @@ def train(corpus: Corpus, plan: Plan, listener: Listener) -> Result:
         run, outcomes, tracks, runs, scope = _cross_validated(prepared, plan, work, listener)
     else:
         run, outcomes, tracks, runs, scope = _split_once(prepared, plan, work, listener)
-    return _finish(run, outcomes, tracks, runs, scope, prepared=prepared, plan=plan, work=work, listener=listener)
+    return _finish(
+        run, outcomes, tracks, runs, scope, prepared=prepared, plan=plan, work=work, listener=listener
+    )
 
 
 def _split_once(
@@ -176,7 +178,14 @@ def _cross_validated(
         np.arange(len(tracks), dtype=np.int32), np.empty(0, np.int32), np.empty(0, np.int32)
     )
     final = _fit(
-        prepared, plan, work / "final", everything, tracks, listener=listener, shared=work, title="final model"
+        prepared,
+        plan,
+        work / "final",
+        everything,
+        tracks,
+        listener=listener,
+        shared=work,
+        title="final model",
     )
     truth = _truth(prepared)[tracks]
     bundle = verdict.with_calibration(final.bundle, logits, truth, precision=plan.precision)
@@ -220,7 +229,9 @@ def _fit(
         listener.step(_told(progress))
 
     own = ~prepared.material.pooled[tracks]
-    material = replace(prepared.material, labels=_without(prepared.material.labels, prepared, tracks[split.test]))
+    material = replace(
+        prepared.material, labels=_without(prepared.material.labels, prepared, tracks[split.test])
+    )
     model, history = learn(
         material,
         train=tracks[split.train][own[split.train]],
@@ -310,7 +321,9 @@ def _finish(
     if (~counted).any():
         stated = outcomes.part(~counted)
         extra = measure(stated, min_confidence=bundle.thresholds.min_confidence, seed=plan.recipe.seed)
-        metrics["pool"] = {key: extra[key] for key in ("accuracy", "macro_f1", "ece", "intervals", "decided", "tracks")}
+        metrics["pool"] = {
+            key: extra[key] for key in ("accuracy", "macro_f1", "ece", "intervals", "decided", "tracks")
+        }
     metrics["split"] = scope
     told = card.describe(prepared, plan.command, plan.licence, scope, asdict(plan.recipe), metrics)
     files: dict[str, bytes | Path] = {
@@ -333,7 +346,10 @@ def _finish(
         plan.report,
     )
     final = replace(
-        bundle, metrics=card.brief(metrics), data=card.data(prepared, scope, plan.command), licence=plan.licence
+        bundle,
+        metrics=card.brief(metrics),
+        data=card.data(prepared, scope, plan.command),
+        licence=plan.licence,
     )
     written = write_bundle(plan.output, final, files=files)
     shutil.rmtree(work, ignore_errors=True)
@@ -349,7 +365,8 @@ def _measurable(prepared: Prepared) -> NDArray[np.int32]:
 def _fewest_groups(prepared: Prepared, tracks: NDArray[np.int32]) -> int:
     labels = prepared.material.labels[tracks]
     return min(
-        len(set(prepared.groups[tracks][labels == number])) for number in range(len(prepared.material.label_names))
+        len(set(prepared.groups[tracks][labels == number]))
+        for number in range(len(prepared.material.label_names))
     )
 
 
@@ -358,9 +375,7 @@ def _truth(prepared: Prepared) -> NDArray[np.int32]:
     return np.where(labels < len(prepared.material.label_names), labels, -1).astype(np.int32)
 
 
-def _without(
-    labels: NDArray[np.int32], prepared: Prepared, held_out: NDArray[np.int32]
-) -> NDArray[np.int32]:
+def _without(labels: NDArray[np.int32], prepared: Prepared, held_out: NDArray[np.int32]) -> NDArray[np.int32]:
     """Return labels under which held-out tracks of the pool are not learnt from."""
     hidden = labels.copy()
     hidden[held_out[prepared.material.pooled[held_out]]] = -2
@@ -404,7 +419,9 @@ def _digest(values: NDArray[np.uint8]) -> bytes:
 def _told(progress: loop.Progress) -> str:
     text = f"epoch {progress.epoch}/{progress.epochs}, loss {progress.loss:.3f}"
     if progress.validation_loss is not None and progress.validation_accuracy is not None:
-        text += f", validation loss {progress.validation_loss:.3f}, accuracy {progress.validation_accuracy:.1%}"
+        text += (
+            f", validation loss {progress.validation_loss:.3f}, accuracy {progress.validation_accuracy:.1%}"
+        )
     return text
 
 

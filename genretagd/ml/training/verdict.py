@@ -39,7 +39,9 @@ def with_calibration(bundle: Bundle, logits: Logits, truth: NDArray[np.int32], *
     return replace(fitted, thresholds=Thresholds(min(max(threshold, 0.0), 1.0), precision))
 
 
-def outcomes(bundle: Bundle, logits: Logits, truth: NDArray[np.int32], *, groups: NDArray[np.generic]) -> Outcomes:
+def outcomes(
+    bundle: Bundle, logits: Logits, truth: NDArray[np.int32], *, groups: NDArray[np.generic]
+) -> Outcomes:
     """Return what a bundle says about tracks, by the formulas that serving uses."""
     count = len(bundle.labels)
     fitted = calibrate.Calibration(

@@ -1,0 +1,54 @@
+"""``genretagd evaluate``: how good a model is on music whose genre is known."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def evaluate(
+    bundle: Annotated[
+        str, typer.Argument(metavar="BUNDLE", help='Directory of a model bundle, or the word "default".')
+    ],
+    dataset: Annotated[Path, typer.Argument(metavar="DATASET", help="Folder of genre folders.")],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="OUT", help="Where report and metrics go.")
+    ] = Path("evaluation"),
+    groups: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="CSV with track_id and artist_group; else tracks.csv.")
+    ] = None,
+    group_pattern: Annotated[
+        str | None, typer.Option(metavar="REGEX", help="Its first group is the artist in a file's name.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of the resampling behind the intervals.")] = 0,
+    cache: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Where finished spectrograms are kept.")
+    ] = None,
+    jobs: Annotated[int, typer.Option(min=0, help="Processes for spectrograms; 0 is one per core.")] = 0,
+    json: Annotated[bool, typer.Option("--json", help="Print the metrics as one JSON object.")] = False,
+) -> None:
+    """Measure a model on folders of music, one per genre; folders it has no label for count as foreign music."""
+    from genretagd.cli.progress import ProgressReporter
+    from genretagd.cli.training import found_corpus, print_result, require_training, spectrogram_cache
+    from genretagd.ml.bundle import load_bundle
+
+    model = load_bundle(bundle)
+    require_training(("matplotlib", "PIL"))
+    from genretagd.ml.training.evaluate import evaluate as run
+    from genretagd.ml.training.prepare import Ingredients
+
+    corpus = found_corpus(dataset, None, for_training=False)
+    ingredients = Ingredients(
+        cache=spectrogram_cache(cache),
+        front_end=model.front_end,
+        excerpts=model.excerpts,
+        groups_file=groups,
+        group_pattern=group_pattern,
+        jobs=jobs or os.cpu_count() or 1,
+    )
+    with ProgressReporter() as progress:
+        result = run(model, corpus, ingredients, report=output, listener=progress, seed=seed)
+    print_result(result.metrics, report=result.report, problems=result.problems, as_json=json)

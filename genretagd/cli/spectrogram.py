@@ -1,0 +1,44 @@
+"""``genretagd spectrogram``: a folder of music as a folder of pictures."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def spectrogram(
+    dataset: Annotated[Path, typer.Argument(metavar="DATASET", help="Folder of genre folders with audio.")],
+    output: Annotated[Path, typer.Argument(metavar="OUT", help="Where one folder per genre is written.")],
+    excerpts: Annotated[int, typer.Option(min=1, help="At most so many excerpts of 30 s per track.")] = 3,
+    jobs: Annotated[int, typer.Option(min=0, help="Processes; 0 is one per core.")] = 0,
+) -> None:
+    """Write each track's log-mel spectrogram as a grey PNG that says how it was made; finished ones stay."""
+    from genretagd.cli.progress import ProgressReporter
+    from genretagd.cli.training import found_corpus, require_training
+    from genretagd.errors import EXIT_SOME_FAILED
+
+    require_training(("librosa", "PIL"))
+    from genretagd.ml.bundle import ExcerptChoice
+    from genretagd.ml.frontend import FrontEnd
+    from genretagd.ml.training.spectra import draw_all, folder_place, mel_filter_bank
+
+    corpus = found_corpus(dataset, None, for_training=False)
+    front_end = FrontEnd()
+    with ProgressReporter() as progress:
+        drawn = draw_all(
+            corpus.sources,
+            place=folder_place(output, corpus.sources),
+            front_end=front_end,
+            excerpts=ExcerptChoice(count=excerpts),
+            mel_basis=lambda: mel_filter_bank(front_end),
+            jobs=jobs or os.cpu_count() or 1,
+            listener=progress,
+        )
+    audio = sum(source.kind == "audio" for source in corpus.sources)
+    failed = len(drawn.problems)
+    print(f"{drawn.made} written, {audio - drawn.made - failed} there already, {failed} failed: {output}")
+    if failed:
+        raise typer.Exit(EXIT_SOME_FAILED)
