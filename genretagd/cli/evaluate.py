@@ -30,7 +30,7 @@ def evaluate(
     jobs: Annotated[int, typer.Option(min=0, help="Processes for spectrograms; 0 is one per core.")] = 0,
     json: Annotated[bool, typer.Option("--json", help="Print the metrics as one JSON object.")] = False,
 ) -> None:
-    """Measure a model on folders of music, one per genre; folders it has no label for count as foreign music."""
+    """Measure a model on folders of music, one per genre; folders it has no label for are foreign music."""
     from genretagd.cli.progress import ProgressReporter
     from genretagd.cli.training import found_corpus, print_result, require_training, spectrogram_cache
     from genretagd.ml.bundle import load_bundle

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -31,7 +31,7 @@ class ProgressReporter:
         self._title, self._total, self._done = "", 0, 0
         self._began = self._said = time.monotonic()
 
-    def __enter__(self) -> ProgressReporter:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
@@ -74,8 +74,8 @@ class ProgressReporter:
             self._say(message)
 
     def _begin_bar(self, title: str, total: int) -> None:
-        from rich.console import Console  # noqa: PLC0415 - only where a bar is shown
-        from rich.progress import (  # noqa: PLC0415
+        from rich.console import Console
+        from rich.progress import (
             BarColumn,
             MofNCompleteColumn,
             Progress,

@@ -11,6 +11,7 @@ from genretagd.ml.training.prepare import Prepared
 
 def describe(
     prepared: Prepared,
+    *,
     command: str,
     licence: str,
     scope: str,
@@ -37,13 +38,12 @@ def describe(
         data.append("Opinions distilled: " + ", ".join(sorted(material.opinions)) + ".")
     decided = metrics["decided"]
     return {
-        "Purpose": "Suggests the genre of a track of music for tagging one's own library; leaves alone what it is "
-        "not sure of.",
+        "Purpose": "Suggests a track's genre for tagging one's own library; leaves alone what it is not sure of.",
         "Data": "\n\n".join(data),
         "Groups": "\n\n".join(prepared.notes),
         "Measured": scope,
-        "Threshold": f"From confidence {decided['min_confidence']:.2f} on it decides: {decided['share']:.0%} of the "
-        f"tracks, {decided['precision']:.0%} of them right.",
+        "Threshold": f"From confidence {decided['min_confidence']:.2f} on it decides: "
+        f"{decided['share']:.0%} of the tracks, {decided['precision']:.0%} of them right.",
         "Limits": "It knows the labels above and the kinds of music behind them. Recordings from other "
         "times, places and production styles than the data's will be judged worse than the figures here say. "
         "Genres are conventions: two people who label music do not agree on all tracks either.",

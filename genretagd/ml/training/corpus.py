@@ -14,8 +14,8 @@ from genretagd.errors import CorpusError
 from genretagd.ml.training.pictures import printable
 
 AUDIO_SUFFIXES: Final = frozenset(
-    ".mp3 .mp2 .flac .m4a .mp4 .m4b .aac .alac .ogg .oga .opus .wav .wave .aif .aiff .aifc .wma .asf .ape .wv "
-    ".mpc .mp+ .tta .dsf .dff .spx .caf .au .w64".split()
+    ".mp3 .mp2 .flac .m4a .mp4 .m4b .aac .alac .ogg .oga .opus .wav .wave .aif .aiff .aifc .wma .asf .ape "
+    ".wv .mpc .mp+ .tta .dsf .dff .spx .caf .au .w64".split()
 )
 PICTURE_SUFFIX: Final = ".png"
 PICTURES_FOLDER: Final = "spectrograms"
@@ -122,9 +122,7 @@ def from_folders(
     home = genre_home(root)
     folders = [entry for entry in _entries(home) if entry.is_dir()]
     if not folders:
-        raise CorpusError(
-            f"{printable(home)}: no genre folders in it, put the tracks of each genre into a folder of its name"
-        )
+        raise CorpusError(f"{printable(home)}: no genre folders in it, put the tracks of each genre into one")
     problems = [_no_text(folder) for folder in folders if not _is_text(folder.name)]
     folders = [folder for folder in folders if _is_text(folder.name)]
     names = {folder.name for folder in folders}
@@ -145,8 +143,8 @@ def from_folders(
             labels.append(folder.name)
             if for_training and len(found) < min_tracks:
                 problems.append(
-                    f"{printable(folder)}: {_number(len(found), 'track')}, a genre needs at least {min_tracks} "
-                    "to be learnt and tested; add tracks, remove the folder, or lower --min-tracks"
+                    f"{printable(folder)}: {_number(len(found), 'track')}, a genre needs at least "
+                    f"{min_tracks} to be learnt and tested; add tracks, remove it, or lower --min-tracks"
                 )
     if for_training and len(labels) < 2 and not problems:
         problems.append(
@@ -202,8 +200,8 @@ def from_library(
     if len(labels) < 2:
         found = ", ".join(f"{names[key]} ({count})" for key, count in counts.most_common(12)) or "none"
         raise CorpusError(
-            f"{printable(root)}: {_number(len(labels), 'genre')} with at least {min_tracks} tracks, two are needed; "
-            f"genres found: {found}; lower --min-tracks or tag more files"
+            f"{printable(root)}: {_number(len(labels), 'genre')} with at least {min_tracks} tracks, "
+            f"two are needed; genres found: {found}; lower --min-tracks or tag more files"
         )
     sources = [
         Source(file.path, "audio", names[key], _stem(file.path), artist=file.artist)
@@ -291,7 +289,7 @@ def _without_twins(sources: list[Source], left_out: list[str]) -> list[Source]:
 
 def _entries(folder: Path) -> list[Path]:
     try:
-        names = sorted(os.listdir(folder), key=os.fsencode)
+        names = sorted((entry.name for entry in folder.iterdir()), key=os.fsencode)
     except OSError as exc:
         raise CorpusError(f"{printable(folder)}: cannot be listed ({exc.strerror})") from exc
     return [folder / name for name in names if not name.startswith(".")]

@@ -18,7 +18,7 @@ DPI: Final = 160
 
 
 def confusion(matrix: NDArray[np.int64], names: Sequence[str]) -> bytes:
-    """Draw a confusion matrix: rows are what is true, columns what was said; shares colour, counts are written."""
+    """Draw a confusion matrix: true labels down, said ones across; shares colour, counts are written."""
     size = 2.6 + 0.48 * len(names)
     figure, axes = _canvas(size, size * 0.9)
     shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)

@@ -58,7 +58,7 @@ class Outcomes:
     @property
     def said(self) -> NDArray[np.int32]:
         """Index of the most probable label [shape=(tracks,)]."""
-        return self.probabilities.argmax(axis=1).astype(np.int32)
+        return np.asarray(self.probabilities.argmax(axis=1), np.int32)
 
     def part(self, chosen: NDArray[Any]) -> Outcomes:
         """Return some of the tracks, by mask or index."""

@@ -11,7 +11,8 @@ PAGE: Final = """<!doctype html>
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>{title}</title>
 <style>
-  :root {{ --ink: #1f2933; --soft: #616e7c; --line: #e4e7eb; --hue: #0b7285; --warm: #d9480f; --page: #f5f7f8; }}
+  :root {{ --ink: #1f2933; --soft: #616e7c; --line: #e4e7eb; --hue: #0b7285;
+          --warm: #d9480f; --page: #f5f7f8; }}
   * {{ box-sizing: border-box; }}
   body {{ margin: 0; background: var(--page); color: var(--ink);
          font: 16px/1.55 system-ui, -apple-system, "Segoe UI", "DejaVu Sans", sans-serif; }}
@@ -26,8 +27,8 @@ PAGE: Final = """<!doctype html>
   .tile b {{ font-size: 2rem; line-height: 1.25; color: var(--hue); font-variant-numeric: tabular-nums; }}
   .tile small {{ color: var(--soft); }}
   section {{ margin-top: 20px; padding: 24px; overflow-x: auto; }}
-  .notes {{ margin-top: 20px; padding: 8px 24px; border-left: 4px solid var(--warm); background: #fff8f3; border-radius: 4px;
-           overflow-wrap: anywhere; }}
+  .notes {{ margin-top: 20px; padding: 8px 24px; border-left: 4px solid var(--warm); background: #fff8f3;
+           border-radius: 4px; overflow-wrap: anywhere; }}
   .notes p {{ margin: 8px 0; }}
   img {{ max-width: 100%; height: auto; display: block; }}
   img.wide {{ margin: 0 auto; max-height: 640px; width: auto; }}
@@ -39,9 +40,9 @@ PAGE: Final = """<!doctype html>
   tr:first-child th {{ color: var(--soft); font-weight: 500; font-size: .85rem; }}
   th, td {{ padding: 7px 12px 7px 0; border-bottom: 1px solid var(--line); }}
   .n {{ text-align: right; padding-right: 24px; }}
-  td .bar {{ display: inline-block; position: relative; width: 110px; height: 10px; background: var(--line); border-radius: 5px;
-            margin-right: 10px; vertical-align: middle; }}
-  .bar i {{ position: absolute; inset: 0 auto 0 0; background: var(--hue); border-radius: 5px; opacity: .85; }}
+  td .bar {{ display: inline-block; position: relative; width: 110px; height: 10px; background: var(--line);
+            border-radius: 5px; margin-right: 10px; vertical-align: middle; }}
+  .bar i {{ position: absolute; inset: 0 auto 0 0; background: var(--hue); border-radius: 5px; }}
   .bar u {{ position: absolute; top: 4px; height: 2px; background: var(--ink); }}
   .value small {{ color: var(--soft); }}
   .gallery {{ display: grid; grid-template-columns: repeat(auto-fill, minmax(230px, 1fr)); gap: 20px 16px; }}
@@ -50,12 +51,15 @@ PAGE: Final = """<!doctype html>
   .gallery small {{ display: block; color: var(--soft); overflow-wrap: anywhere; }}
   .gallery span {{ color: var(--soft); }}
   .wrong {{ color: var(--warm); }}
-  dl {{ margin: 0; display: grid; grid-template-columns: 180px 1fr; gap: 12px 24px; overflow-wrap: anywhere; }}
+  dl {{ margin: 0; display: grid; grid-template-columns: 180px 1fr; gap: 12px 24px;
+       overflow-wrap: anywhere; }}
   dt {{ font-weight: 600; }}
   dd {{ margin: 0; }}
   dd p {{ margin: 0 0 8px; }}
   code {{ background: var(--page); padding: 1px 5px; border-radius: 4px; }}
-  @media (max-width: 640px) {{ dl {{ grid-template-columns: 1fr; gap: 4px; }} td .bar {{ display: none; }} }}
+  @media (max-width: 640px) {{
+    dl {{ grid-template-columns: 1fr; gap: 4px; }} td .bar {{ display: none; }}
+  }}
   @media print {{ body {{ background: #fff; }} section {{ break-inside: avoid; }} }}
 </style>
 </head>

@@ -105,7 +105,7 @@ def write_picture(path: Path, values: NDArray[np.uint8], record: Record) -> None
     try:
         with os.fdopen(handle, "wb") as file:
             image_module.fromarray(np.ascontiguousarray(values[::-1])).save(file, "PNG", pnginfo=info)
-        os.replace(name, path)
+        Path(name).replace(path)
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
@@ -199,7 +199,7 @@ def check_front_end(
 
 
 def printable(path: Path) -> str:
-    """Return a path as text, with bytes that are no UTF-8 escaped as ``\\xNN``."""
+    """Return a path as text, with bytes that are no UTF-8 escaped."""
     return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
@@ -213,7 +213,7 @@ def _description(n_mels: int, record: Record) -> str:
 
 def _pillow() -> tuple[Any, Any]:
     try:
-        from PIL import Image, PngImagePlugin  # noqa: PLC0415 (an extra: absent from the base install)
+        from PIL import Image, PngImagePlugin
     except ImportError as exc:
         raise MissingExtraError(
             "spectrogram pictures: Pillow is not installed, run `pip install 'genretagd[train]'`"

@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 from genretagd.errors import CorpusError
 from genretagd.ml.bundle import ExcerptChoice
 from genretagd.ml.frontend import FloatArray, FrontEnd
-from genretagd.ml.training import groups, replicas, splits, targets
+from genretagd.ml.training import replicas, splits, targets
 from genretagd.ml.training.corpus import Corpus, Source, from_pool
+from genretagd.ml.training.groups import Grouping, Row, assign, find_table, read_table
 from genretagd.ml.training.listener import Listener
 from genretagd.ml.training.material import gather
 from genretagd.ml.training.pictures import check_front_end, header
@@ -89,7 +90,7 @@ class Prepared:
 
     material: Material
     groups: NDArray[np.str_]
-    grouping: groups.Grouping
+    grouping: Grouping
     names: tuple[str, ...]
     problems: tuple[str, ...]
     notes: tuple[str, ...]
@@ -133,7 +134,7 @@ def prepare(
     own, problems = _look(corpus.sources, ingredients.front_end)
     pool, more = _look(pool, ingredients.front_end)
     names = (*corpus.labels, *corpus.outside)
-    _check(own, corpus, ingredients, parts, groups.assign(own, table=table, pattern=pattern))
+    _check(own, corpus, ingredients, parts, assign(own, table=table, pattern=pattern))
 
     sources = [*own, *pool]
     drawn = draw_all(
@@ -161,7 +162,7 @@ def prepare(
     count = sum(1 for source in sources if source.genre)
     copies = replicas.find_copies(pictures.values, pictures.widths, pictures.track_of)
     own = sources[:count]
-    grouping = groups.assign(
+    grouping = assign(
         own,
         table=table,
         pattern=pattern,
@@ -194,15 +195,15 @@ def prepare(
         grouping,
         tuple(_shown(source) for source in sources),
         tuple(problems),
-        _notes(corpus, grouping, len(own), problems, copies, echoes),
+        _notes(corpus, grouping, tracks=len(own), problems=problems, echoes=echoes),
     )
 
 
-def _table(root: Path, given: Path | None) -> Mapping[str, groups.Row] | None:
+def _table(root: Path, given: Path | None) -> Mapping[str, Row] | None:
     if given is not None:
-        return groups.read_table(given)
-    found = groups.find_table(root)
-    return groups.read_table(found) if found is not None else None
+        return read_table(given)
+    found = find_table(root)
+    return read_table(found) if found is not None else None
 
 
 def _opinions(files: Sequence[Path]) -> dict[str, dict[str, NDArray[np.float32]]]:
@@ -233,13 +234,13 @@ def _pattern(given: str | None) -> re.Pattern[str] | None:
     return pattern
 
 
-def _pools(folders: Sequence[Path]) -> tuple[list[Source], dict[str, groups.Row]]:
+def _pools(folders: Sequence[Path]) -> tuple[list[Source], dict[str, Row]]:
     sources: list[Source] = []
-    rows: dict[str, groups.Row] = {}
+    rows: dict[str, Row] = {}
     for folder in folders:
         sources += from_pool(folder)
-        table = groups.find_table(folder)
-        rows |= groups.read_table(table) if table is not None else {}
+        table = find_table(folder)
+        rows |= read_table(table) if table is not None else {}
     return sources, rows
 
 
@@ -272,7 +273,7 @@ def _look(sources: Sequence[Source], front_end: FrontEnd) -> tuple[list[Source],
 
 
 def _check(
-    own: Sequence[Source], corpus: Corpus, ingredients: Ingredients, parts: int, grouping: groups.Grouping
+    own: Sequence[Source], corpus: Corpus, ingredients: Ingredients, parts: int, grouping: Grouping
 ) -> None:
     if not parts:
         if not own:
@@ -302,7 +303,7 @@ def _outside_names(corpus: Corpus, pool_genres: Mapping[str, str]) -> tuple[str,
 
 
 def _stated(
-    source: Source, rows: Mapping[str, groups.Row], pool_genres: Mapping[str, str], index: Mapping[str, int]
+    source: Source, rows: Mapping[str, Row], pool_genres: Mapping[str, str], index: Mapping[str, int]
 ) -> int:
     row = rows.get(source.track_id)
     if row is None or not row.genre:
@@ -313,7 +314,7 @@ def _stated(
     return index.get(row.genre, -1)
 
 
-def _pool_group(source: Source, rows: Mapping[str, groups.Row], number: int) -> str:
+def _pool_group(source: Source, rows: Mapping[str, Row], number: int) -> str:
     row = rows.get(source.track_id)
     return f"pool:{row.group}" if row is not None and row.group else f"pool alone:{number}"
 
@@ -324,23 +325,22 @@ def _shown(source: Source) -> str:
 
 def _notes(
     corpus: Corpus,
-    grouping: groups.Grouping,
+    grouping: Grouping,
+    *,
     tracks: int,
     problems: Sequence[str],
-    copies: Sequence[Sequence[int]],
     echoes: set[int],
 ) -> tuple[str, ...]:
-    origins = ", ".join(
-        f"{count} by {name}" for name, count in sorted(grouping.origins.items()) if name != "alone"
-    )
+    known = sorted((name, count) for name, count in grouping.origins.items() if name != "alone")
+    origins = ", ".join(f"{count} by {name}" for name, count in known)
     alone = grouping.origins.get("alone", 0)
     notes = [
         f"{tracks} tracks in {len(set(grouping.groups))} groups ({origins or 'nothing known of artists'})."
     ]
     if alone:
         notes.append(
-            f"Of {alone} tracks no artist is known: each counts as a group of its own, so figures are too good "
-            "as far as they share artists."
+            f"Of {alone} tracks no artist is known: each counts as a group of its own, so figures are "
+            "too good as far as they share artists."
         )
     if grouping.merged:
         notes.append(

@@ -374,7 +374,7 @@ def _with_teachers(
                 teacher[row], known[row] = _windows(found[0]), found[1]
     pictures: Sequence[NDArray[np.uint8]] = Rows(material.pictures, rows)
     if arch == "seed":
-        pictures = _squares(pictures)
+        pictures = list(_squares(pictures))
     return loop.Examples(pictures, genres[of], weights[of].astype(np.float32), teacher, known)
 
 
@@ -409,7 +409,7 @@ def _dress(arch: Arch) -> loop.Dress:
     colours = colour_map().astype(np.float32) / np.float32(255.0)
 
     def coloured(patches: NDArray[np.float32]) -> NDArray[np.float32]:
-        return colours[np.rint(np.clip(patches, 0.0, 1.0) * 255.0).astype(np.intp)]
+        return np.asarray(colours[np.rint(np.clip(patches, 0.0, 1.0) * 255.0).astype(np.intp)], np.float32)
 
     return coloured
 

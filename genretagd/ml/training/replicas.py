@@ -68,7 +68,7 @@ def differences(picture: NDArray[np.uint8], width: int) -> NDArray[np.float32]:
     bands = used.reshape(BANDS, height, -1).mean(axis=1)
     bands[:, 1:-1] = (bands[:, :-2] + 2 * bands[:, 1:-1] + bands[:, 2:]) / 4
     across = np.diff(bands, axis=0)
-    return across[:, STEP:] - across[:, :-STEP]
+    return np.asarray(across[:, STEP:] - across[:, :-STEP], np.float32)
 
 
 def _all_words(

@@ -184,7 +184,8 @@ def _tiles(metrics: Mapping[str, Any]) -> str:
         f'<div class="tile"><span>{escape(name)}</span><b>{value}</b><small>{escape(detail)}</small></div>'
         for name, value, detail in tiles
     )
-    scope = f"{metrics['tracks']} tracks of {metrics['groups']} artists or groups, {len(metrics['labels'])} labels"
+    scope = f"{metrics['tracks']} tracks of {metrics['groups']} artists or groups, "
+    scope += f"{len(metrics['labels'])} labels"
     return f'<p class="scope">{scope}</p><div class="tiles">{cells}</div>'
 
 
@@ -209,7 +210,8 @@ def _bar(figure: Mapping[str, Any]) -> str:
     return (
         f"<div class='bar' title='{low:.1%} to {high:.1%}'><i style='width:{figure['value']:.1%}'></i>"
         f"<u style='left:{low:.1%};width:{max(high - low, 0.004):.1%}'></u></div>"
-        f"<span class='value'>{figure['value']:.0%} <small>{low * 100:.0f}–{high * 100:.0f}</small></span>"
+        f"<span class='value'>{figure['value']:.0%} "
+        f"<small>{low * 100:.0f}&ndash;{high * 100:.0f}</small></span>"
     )
 
 
@@ -221,8 +223,8 @@ def _outside(outside: Mapping[str, Any] | None) -> str:
         )
     low, high = outside["intervals"]["undecided"]
     text = (
-        f"<p><b>{outside['undecided']:.0%}</b> (95 % interval {low:.0%} to {high:.0%}) of {outside['tracks']} tracks "
-        "that are none of the labels are left undecided, as they should be."
+        f"<p><b>{outside['undecided']:.0%}</b> (95 % interval {low:.0%} to {high:.0%}) of "
+        f"{outside['tracks']} tracks that are none of the labels are left undecided, as they should be."
     )
     taken = ", ".join(f"{escape(name)} {count}" for name, count in outside["taken_for"].items())
     return text + (f" The others are taken for: {taken}.</p>" if taken else "</p>")
@@ -231,7 +233,8 @@ def _outside(outside: Mapping[str, Any] | None) -> str:
 def _gallery(mistakes: Sequence[_Mistake]) -> str:
     cards = "".join(
         f"<figure>{_image(m.png, f'Spectrogram of {m.track}')}<figcaption><b>{escape(m.true)}</b> said to be "
-        f"<b class='wrong'>{escape(m.said)}</b> <span>{m.confidence:.0%}</span><small>{escape(m.track)}</small>"
+        f"<b class='wrong'>{escape(m.said)}</b> <span>{m.confidence:.0%}</span>"
+        f"<small>{escape(m.track)}</small>"
         "</figcaption></figure>"
         for m in mistakes
     )

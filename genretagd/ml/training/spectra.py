@@ -52,12 +52,12 @@ def mel_filter_bank(front_end: FrontEnd) -> FloatArray:
         librosa is not installed.
     """
     try:
-        import librosa  # noqa: PLC0415 (an extra, and slow to import)
+        import librosa.filters
     except ImportError as exc:
         raise MissingExtraError(
             "training: librosa is not installed, run `pip install 'genretagd[train]'`"
         ) from exc
-    basis = librosa.filters.mel(
+    basis = filters.mel(
         sr=front_end.sr,
         n_fft=front_end.n_fft,
         n_mels=front_end.n_mels,

@@ -36,8 +36,8 @@ def check_groups(
         count = len(np.unique(found[labels == index]))
         if count < parts:
             problems.append(
-                f"{name}: tracks of {count} artist{'s' if count != 1 else ''} or groups only, {parts} are needed "
-                "so that every part of the split has its own; add tracks of other artists or leave the genre out"
+                f"{name}: tracks of {count} artist{'s' if count != 1 else ''} or groups only, {parts} are "
+                "needed so that every part of the split has its own; add other artists or leave it out"
             )
     if problems:
         raise CorpusError("\n".join(problems))
@@ -64,7 +64,7 @@ def fold_numbers(
     np.ndarray [shape=(tracks,), dtype=int32]
         Fold of each track in ``[0, folds)``.
     """
-    from sklearn.model_selection import StratifiedGroupKFold  # noqa: PLC0415 (takes a second to import)
+    from sklearn.model_selection import StratifiedGroupKFold
 
     numbers = np.zeros(len(labels), np.int32)
     splitter = StratifiedGroupKFold(n_splits=folds, shuffle=True, random_state=seed)

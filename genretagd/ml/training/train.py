@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import os
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -198,8 +197,8 @@ def _cross_validated(
         precision=plan.precision,
     )
     scope = (
-        f"{plan.folds}-fold cross-validation split by artist: each of {len(tracks)} tracks was measured once, by a "
-        "model, a calibration and a threshold made from the other folds; the model itself is made from all tracks."
+        f"{plan.folds}-fold cross-validation split by artist: each of {len(tracks)} tracks was measured "
+        "once, by a model, a calibration and a threshold made from the other folds; the model is made from all."
     )
     return bundle, outcomes, tracks, runs, scope
 
@@ -325,10 +324,15 @@ def _finish(
             key: extra[key] for key in ("accuracy", "macro_f1", "ece", "intervals", "decided", "tracks")
         }
     metrics["split"] = scope
-    told = card.describe(prepared, plan.command, plan.licence, scope, asdict(plan.recipe), metrics)
-    files: dict[str, bytes | Path] = {
-        name: bundle.read_file(name) for name in bundle.files if name not in ("metrics.json",)
-    }
+    told = card.describe(
+        prepared,
+        command=plan.command,
+        licence=plan.licence,
+        scope=scope,
+        recipe=asdict(plan.recipe),
+        metrics=metrics,
+    )
+    files: dict[str, bytes | Path] = {name: bundle.read_file(name) for name in bundle.files}
     files["metrics.json"] = (json.dumps(metrics, indent=2, ensure_ascii=False) + "\n").encode()
     plan.output.parent.mkdir(parents=True, exist_ok=True)
     shown = np.flatnonzero(counted)
@@ -385,8 +389,9 @@ def _without(labels: NDArray[np.int32], prepared: Prepared, held_out: NDArray[np
 def _begin(work: Path, plan: Plan, prepared: Prepared, listener: Listener) -> None:
     """Keep the state of an interrupted run with the same plan and data, drop any other."""
     digest = hashlib.sha256()
-    for values in (prepared.material.pictures.values, prepared.material.labels):
-        digest.update(np.ascontiguousarray(values).tobytes() if values.ndim == 1 else _digest(values))
+    digest.update(prepared.material.labels.tobytes())
+    for row in prepared.material.pictures.values:
+        digest.update(row.tobytes())
     digest.update("\n".join([*prepared.groups.tolist(), *prepared.material.ids]).encode())
     asked = {
         "recipe": asdict(plan.recipe),
@@ -409,13 +414,6 @@ def _begin(work: Path, plan: Plan, prepared: Prepared, listener: Listener) -> No
     _write_json(known, asked)
 
 
-def _digest(values: NDArray[np.uint8]) -> bytes:
-    digest = hashlib.sha256()
-    for row in values:
-        digest.update(np.ascontiguousarray(row).tobytes())
-    return digest.digest()
-
-
 def _told(progress: loop.Progress) -> str:
     text = f"epoch {progress.epoch}/{progress.epochs}, loss {progress.loss:.3f}"
     if progress.validation_loss is not None and progress.validation_accuracy is not None:
@@ -434,7 +432,7 @@ def _npy(values: NDArray[Any]) -> bytes:
 def _write_json(path: Path, content: Any) -> None:
     part = path.with_name(f"{path.name}.part")
     part.write_text(json.dumps(content), encoding="utf-8")
-    os.replace(part, path)
+    part.replace(path)
 
 
 def _discard_if_empty(work: Path) -> None:
