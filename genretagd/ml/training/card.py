@@ -38,7 +38,7 @@ def describe(
         data.append("Opinions distilled: " + ", ".join(sorted(material.opinions)) + ".")
     decided = metrics["decided"]
     return {
-        "Purpose": "Suggests a track's genre for tagging one's own library; leaves alone what it is not sure of.",
+        "Purpose": "Suggests genres for tagging one's own library; leaves alone what it is not sure of.",
         "Data": "\n\n".join(data),
         "Groups": "\n\n".join(prepared.notes),
         "Measured": scope,

@@ -52,7 +52,7 @@ def mel_filter_bank(front_end: FrontEnd) -> FloatArray:
         librosa is not installed.
     """
     try:
-        import librosa.filters
+        from librosa import filters
     except ImportError as exc:
         raise MissingExtraError(
             "training: librosa is not installed, run `pip install 'genretagd[train]'`"

@@ -198,7 +198,7 @@ def _cross_validated(
     )
     scope = (
         f"{plan.folds}-fold cross-validation split by artist: each of {len(tracks)} tracks was measured "
-        "once, by a model, a calibration and a threshold made from the other folds; the model is made from all."
+        "once, by a model, a calibration and a threshold made from the other folds; the model is from all."
     )
     return bundle, outcomes, tracks, runs, scope
 
