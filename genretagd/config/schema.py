@@ -82,6 +82,10 @@ class WatchConfig:
     roots: tuple[Path, ...] = option((), "directories to watch when none is named")
     settle_seconds: float = option(5.0, "a file is whole when quiet for so long", check=between(0, 86400))
     mode: RootMode = option("auto", "how to notice files: auto, events or poll; [[roots]] sets it per root")
+    poll_seconds: float = option(30.0, "pause between looks at a polled root", check=between(1, 86400))
+    rescan_seconds: float = option(
+        3600.0, "look at everything again so often, in case an event was lost", check=between(60, 604800)
+    )
 
 
 @dataclass(frozen=True, slots=True)

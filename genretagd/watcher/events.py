@@ -226,17 +226,18 @@ def _handler(inbox: Inbox) -> Any:
     return Handler()
 
 
-def watched_inodes() -> frozenset[tuple[int, int]] | None:
-    """Return (device, inode) of everything this process watches by inotify; None where it cannot be known.
+def watched_inodes() -> frozenset[int] | None:
+    """Return the inode numbers this process watches by inotify; None where that cannot be known.
 
     watchdog says nothing of a directory below the root that it could not watch (the limit was
     reached), so the kernel is asked: proc(5), ``fdinfo``, lines ``inotify wd:1 ino:HEX sdev:HEX``.
+    Devices are left out: those of the kernel are not those of stat(2) on every file system.
     """
     try:
-        descriptors = os.listdir("/proc/self/fdinfo")  # noqa: PTH208
+        descriptors = os.listdir("/proc/self/fdinfo")  # noqa: PTH208 - names, not paths
     except OSError:
         return None
-    found: set[tuple[int, int]] = set()
+    found: set[int] = set()
     for descriptor in descriptors:
         try:
             lines = Path("/proc/self/fdinfo", descriptor).read_text().splitlines()
@@ -245,10 +246,5 @@ def watched_inodes() -> frozenset[tuple[int, int]] | None:
         for line in lines:
             if line.startswith("inotify "):
                 fields = dict(part.split(":", 1) for part in line.split()[1:] if ":" in part)
-                found.add((_device(int(fields["sdev"], 16)), int(fields["ino"], 16)))
+                found.add(int(fields["ino"], 16))
     return frozenset(found)
-
-
-def _device(kernel: int) -> int:
-    # The kernel's own dev_t has 20 bits of minor number; user space's is laid out otherwise.
-    return os.makedev(kernel >> 20, kernel & 0xFFFFF)

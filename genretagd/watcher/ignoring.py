@@ -39,8 +39,9 @@ UNFINISHED: Final = (
 IGNORE_FILE: Final = ".genretagdignore"
 OTHER_IGNORE_FILE: Final = ".ndignore"
 STOP_FILE: Final = ".nomedia"
-MARKERS: Final = frozenset({IGNORE_FILE, OTHER_IGNORE_FILE, STOP_FILE})
-"""Files that say what is ignored; when one comes or goes, everything is looked at again."""
+FOLDER_CONFIG: Final = ".genretagd.toml"
+MARKERS: Final = frozenset({IGNORE_FILE, OTHER_IGNORE_FILE, STOP_FILE, FOLDER_CONFIG})
+"""Files that say what is done in a folder; when one comes or goes, everything is looked at again."""
 
 CACHED_DIRECTORIES: Final = 20_000
 

@@ -1,0 +1,164 @@
+"""Between finding and tagging: what is known, what comes into the queue, what became of it.
+
+Thread-free but for the locks of the queue and the ledger, with every clock injected.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final, Protocol
+
+from genretagd.daemon.queue import Task, WorkQueue, retry_seconds
+from genretagd.domain import FileVersion, Outcome, Status
+from genretagd.errors import GenretagdError, LedgerError
+from genretagd.ledger.versions import MAX_ATTEMPTS, Judgement, Versions
+from genretagd.settling import Look, Settled
+
+PAUSE_SECONDS: Final = 60.0
+"""A file is tried again so long after what was no file's fault: no room for the ledger, no worker."""
+
+
+class Process(Protocol):
+    """The pipeline."""
+
+    def __call__(self, path: Path, /, *, tell: Callable[[Outcome], None]) -> Outcome:
+        """Take a track along the path; `tell` hears of a write in the transaction that records it."""
+
+
+class Told(Protocol):
+    """Is told what became of every file."""
+
+    def keep(self, outcome: Outcome, /) -> None:
+        """Keep for others what became of a file, inside the transaction of the ledger that records it."""
+
+    def outcome(self, outcome: Outcome, /) -> None:
+        """Hear what became of a file, once it is recorded."""
+
+    def trouble(self, problem: str | None, /) -> None:
+        """Hear what is wrong and is no file's fault, or (None) that all is right again."""
+
+
+class Desk:
+    """Takes files in, has them processed, records what became of them.
+
+    Parameters
+    ----------
+    queue : WorkQueue
+        What is to be done.
+    versions : Versions
+        What was done.
+    judgement_for : callable
+        What a path is judged by now.
+    look : callable
+        Returns a `Look` at a path, None where there is no file.
+    told : Told
+        Is told what became of each file.
+    unsettle : callable
+        Makes a path settle anew, because it changed while it was in hand.
+    clock, wall : callable
+        Monotonic seconds, and seconds since the epoch.
+    """
+
+    def __init__(
+        self,
+        *,
+        queue: WorkQueue,
+        versions: Versions,
+        judgement_for: Callable[[str], Judgement],
+        look: Callable[[str], Look | None],
+        told: Told,
+        unsettle: Callable[[str], None],
+        clock: Callable[[], float] = time.monotonic,
+        wall: Callable[[], float] = time.time,
+    ) -> None:
+        self._queue = queue
+        self._versions = versions
+        self._judgement_for = judgement_for
+        self._look = look
+        self._told = told
+        self._unsettle = unsettle
+        self._clock = clock
+        self._wall = wall
+
+    def known(self, path: str, version: FileVersion) -> bool:
+        """Return whether nothing is to be done about a file: it was dealt with, or it waits already."""
+        if path in self._queue:
+            return True
+        try:
+            found = self._versions.done(path, version, self._judgement_for(path))
+        except LedgerError as exc:
+            self._told.trouble(str(exc))
+            return False
+        return found is not None and found.final
+
+    def take_in(self, settled: Settled) -> None:
+        """Queue a file that is whole, unless this version of it was dealt with."""
+        look = settled.look
+        if settled.path in self._queue or not self.known(settled.path, look.version):
+            identity = (look.version.device, look.version.inode)
+            self._queue.put(Task(settled.path, look.changed_at, identity, self._clock()))
+
+    def work_on(self, task: Task, process: Process) -> Outcome | None:
+        """Deal with a file in hand.
+
+        Parameters
+        ----------
+        task : Task
+            Taken from the queue; it is out of hand afterwards, whatever happens.
+        process : Process
+            The pipeline.
+
+        Returns
+        -------
+        Outcome or None
+            None where there was nothing to do: it is gone, was dealt with, or changed meanwhile.
+        """
+        try:
+            return self._work_on(task, process)
+        except GenretagdError as exc:  # no ledger, no worker, no model: nobody's file is to blame
+            self._told.trouble(str(exc))
+            self._queue.put_later(task, PAUSE_SECONDS)
+            return None
+        finally:
+            self._queue.done(task)
+
+    def _work_on(self, task: Task, process: Process) -> Outcome | None:
+        before = self._look(task.path)
+        if before is None:
+            return None
+        judgement = self._judgement_for(task.path)
+        recorded = self._versions.done(task.path, before.version, judgement)
+        if recorded is not None and recorded.final:
+            return None
+        written = False
+
+        def keep(outcome: Outcome) -> None:
+            nonlocal written
+            written = outcome.change is not None
+            version = outcome.change.version_after if outcome.change else before.version
+            self._versions.record(outcome, version, judgement, attempts=attempts, at=self._wall())
+            self._told.keep(outcome)
+
+        # A link is never replaced by a file: what it leads to is tagged.
+        attempts = 0
+        path = os.path.realpath(task.path) if os.path.islink(task.path) else task.path  # noqa: PTH114
+        outcome = process(Path(path), tell=keep)
+        self._told.trouble(None)
+        if not written:
+            after = self._look(task.path)
+            if after is None:
+                return None
+            if after.version != before.version:  # replaced meanwhile: what we heard is not what is there
+                self._unsettle(task.path)
+                return None
+            if outcome.status is Status.FAILED and outcome.transient:
+                attempts = 1 + (recorded.attempts if recorded else 0)
+            with self._versions.together():
+                keep(outcome)
+            if 0 < attempts < MAX_ATTEMPTS:
+                self._queue.put_later(task, retry_seconds(attempts))
+        self._told.outcome(outcome)
+        return outcome

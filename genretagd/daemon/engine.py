@@ -1,0 +1,152 @@
+"""What works on files: the pipeline over worker processes, which are let go when there is nothing to do."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Protocol
+
+import genretagd
+from genretagd.domain import Journal, Outcome
+from genretagd.errors import ModelError, TrackError
+from genretagd.pipeline import Pipeline
+from genretagd.policy import Policy
+from genretagd.workers.pool import WorkerPool
+
+
+class Engine(Protocol):
+    """Processes files; made anew when the configuration is read again."""
+
+    threads: int
+    bundle: str
+
+    @property
+    def ready(self) -> bool:
+        """Whether a track would be worked on at once."""
+
+    def process(self, path: Path, /, *, tell: Callable[[Outcome], None]) -> Outcome:
+        """Take one track along the path; `tell` hears of a write in the transaction that records it.
+
+        Raises
+        ------
+        GenretagdError
+            What no track is to blame for: no ledger, no worker, no model.
+        """
+
+    def policy_of(self, path: Path, /) -> str:
+        """Return the fingerprint of the policy in force for a path."""
+
+    def warm(self) -> None:
+        """Get ready for a track that is about to come.
+
+        Raises
+        ------
+        GenretagdError
+            There is no usable model, or no worker can be started.
+        """
+
+    def rest(self) -> None:
+        """Give back what can be had again."""
+
+    def kill(self) -> None:
+        """End everything in hand at once."""
+
+
+class PoolEngine:
+    """An `Engine` of worker processes.
+
+    Parameters
+    ----------
+    pool : WorkerPool
+        The workers; one thread each is served.
+    policy_for : callable
+        The policy in force for a path.
+    journal : Journal
+        Told before and after each write.
+    bundle : str
+        Fingerprint of the model bundle.
+    """
+
+    def __init__(
+        self, pool: WorkerPool, *, policy_for: Callable[[Path], Policy], journal: Journal, bundle: str
+    ) -> None:
+        self.threads = pool.count
+        self.bundle = bundle
+        self.pool = pool
+        self._policy_for = policy_for
+        self.journal = journal
+        self._changing = threading.Lock()
+        self._warm = False
+
+    @property
+    def ready(self) -> bool:
+        """See `Engine.ready`."""
+        return self._warm
+
+    def process(self, path: Path, /, *, tell: Callable[[Outcome], None]) -> Outcome:
+        """See `Engine.process`."""
+        self._warm = True
+        with self.pool.worker() as worker:
+            pipeline = Pipeline(
+                tags=worker,
+                classifier=worker,
+                policy_for=self._policy_for,
+                journal=self.journal,
+                tell=tell,
+            )
+            return pipeline.process(path)
+
+    def policy_of(self, path: Path, /) -> str:
+        """See `Engine.policy_of`; a folder whose configuration is not valid has one of its own."""
+        try:
+            return self._policy_for(path).fingerprint()
+        except TrackError as exc:
+            return "invalid " + hashlib.sha256(exc.problem.encode("utf-8", "replace")).hexdigest()[:8]
+
+    def warm(self) -> None:
+        """See `Engine.warm`: one worker loads the model."""
+        if self._warm or not self._changing.acquire(blocking=False):
+            return
+        try:
+            self._warm = True
+            with self.pool.worker() as worker:
+                worker.warm()
+        finally:
+            self._changing.release()
+
+    def rest(self) -> None:
+        """See `Engine.rest`: every worker ends, once it is free; the next track starts it again."""
+        if not self._warm:
+            return
+        with self._changing, ExitStack() as stack:
+            self._warm = False
+            for _ in range(self.pool.count):
+                stack.enter_context(self.pool.worker()).close()
+
+    def kill(self) -> None:
+        """See `Engine.kill`."""
+        self.pool.kill()
+
+
+def bundle_fingerprint(bundle: str) -> str:
+    """Return a hash of a bundle's description, which holds the hashes of all its other files.
+
+    Parameters
+    ----------
+    bundle : str
+        Directory of a model bundle, or ``"default"``.
+
+    Raises
+    ------
+    ModelError
+        There is no bundle.
+    """
+    shipped = Path(genretagd.__file__).parent / "data" / "default"
+    directory = shipped if bundle == "default" else Path(bundle).expanduser()
+    try:
+        return hashlib.sha256((directory / "bundle.json").read_bytes()).hexdigest()[:16]
+    except OSError as exc:
+        raise ModelError(f"{directory}: not a model bundle ({exc.strerror}), name one with --bundle") from exc

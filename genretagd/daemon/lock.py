@@ -1,0 +1,123 @@
+"""One daemon per root: each running instance holds a locked file that names its roots."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import os
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from genretagd.errors import UsageError
+
+
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """A daemon that runs or ran: its process, its roots, and where its status is written."""
+
+    pid: int
+    roots: tuple[str, ...]
+    running: bool
+    status_file: Path
+
+
+def instance_name(roots: Iterable[str]) -> str:
+    """Return a file name for a set of roots, the same in whatever order they are given."""
+    text = "\0".join(sorted(roots))
+    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:16]
+
+
+def instances(directory: Path) -> list[Instance]:
+    """Return the instances that left their file in a directory, the running ones first."""
+    found = []
+    for path in sorted(directory.glob("*.lock")):
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError), path.open("r+") as file:
+            held = json.load(file)
+            running = _held(file)
+            status_file = path.with_suffix(".json")
+            found.append(Instance(int(held["pid"]), tuple(held["roots"]), running, status_file))
+    return sorted(found, key=lambda instance: not instance.running)
+
+
+class InstanceLock:
+    """The lock of one instance, held until `release` or the end of the process, however it ends.
+
+    Parameters
+    ----------
+    directory : Path
+        Where the instances of this ledger are listed; made where it is missing.
+    roots : sequence of str
+        Absolute paths.
+
+    Raises
+    ------
+    UsageError
+        A running daemon watches one of the roots, or something above or below it.
+    """
+
+    def __init__(self, directory: Path, roots: Sequence[str]) -> None:
+        directory.mkdir(parents=True, exist_ok=True)
+        path = directory / f"{instance_name(roots)}.lock"
+        self.status_file = path.with_suffix(".json")
+        with _alone(directory):
+            for other in instances(directory):
+                _refuse_common_roots(roots, other)
+            self._file: IO[str] | None = path.open("a+")
+            if not _lock(self._file):
+                self._file.close()
+                raise UsageError(f"{roots[0]}: already watched, stop the other daemon first")
+            self._file.seek(0)
+            self._file.truncate()
+            json.dump({"pid": os.getpid(), "roots": list(roots)}, self._file)
+            self._file.flush()
+
+    def release(self) -> None:
+        """Let go; safe to call twice."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+
+@contextlib.contextmanager
+def _alone(directory: Path) -> Iterator[None]:
+    with (directory / "starting").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _held(file: IO[str]) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    fcntl.flock(file, fcntl.LOCK_UN)
+    return False
+
+
+def _lock(file: IO[str]) -> bool:
+    for _ in range(20):  # somebody who only asks holds it for a moment
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            time.sleep(0.05)
+        else:
+            return True
+    return False
+
+
+def _refuse_common_roots(roots: Sequence[str], other: Instance) -> None:
+    for root in roots if other.running else ():
+        for taken in other.roots:
+            if _inside(root, taken) or _inside(taken, root):
+                raise UsageError(
+                    f"{root}: process {other.pid} watches {taken} already, stop it first or name other roots"
+                )
+
+
+def _inside(path: str, directory: str) -> bool:
+    return path == directory or path.startswith(directory.rstrip("/") + "/")

@@ -1,0 +1,143 @@
+"""The roots of a daemon: a thread each, kept in step with the configuration."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from genretagd import logs
+from genretagd.config import Config
+from genretagd.daemon.desk import Desk
+from genretagd.errors import LedgerError, UsageError
+from genretagd.ledger.versions import Versions
+from genretagd.watcher.events import NoticeKind
+from genretagd.watcher.root import RootReport, RootSettings, RootThread, RootWatcher
+
+FORGET_EVERY_SECONDS: Final = 24 * 3600.0
+FORGET_AFTER_SECONDS: Final = 30 * 24 * 3600.0
+"""Records of files that are gone are kept so long, in case they come back."""
+
+STOP_SECONDS: Final = 1.0
+
+
+def root_settings(config: Config) -> tuple[RootSettings, ...]:
+    """Return how each root of a configuration is watched.
+
+    Raises
+    ------
+    UsageError
+        There is no root, one is named twice or lies within another, or one is no directory.
+    """
+    named = [(root.path, root.mode) for root in config.roots]
+    known = {path for path, _ in named}
+    named += [(path, config.watch.mode) for path in config.watch.roots if path not in known]
+    if not named:
+        raise UsageError("watch: no directory, name one or set [watch] roots in the configuration")
+    settings = [
+        RootSettings(
+            path=os.path.realpath(path),
+            mode=mode,
+            ignore=config.library.ignore,
+            follow=config.library.symlinks,
+            settle_seconds=config.watch.settle_seconds,
+            poll_seconds=config.watch.poll_seconds,
+            rescan_seconds=config.watch.rescan_seconds,
+        )
+        for path, mode in named
+    ]
+    for index, one in enumerate(settings):
+        if os.path.lexists(one.path) and not os.path.isdir(one.path):  # noqa: PTH112 - as the watcher does
+            raise UsageError(f"{one.path}: not a directory, name the directory it is in")
+        for other in settings[:index]:
+            if one.path == other.path or f"{one.path}/".startswith(f"{other.path.rstrip('/')}/"):
+                raise UsageError(f"{one.path}: is watched as part of {other.path} already, name one of them")
+            if f"{other.path}/".startswith(f"{one.path.rstrip('/')}/"):
+                raise UsageError(f"{other.path}: is watched as part of {one.path} already, name one of them")
+    return tuple(settings)
+
+
+class Roots:
+    """Starts, stops and asks the threads of the roots.
+
+    Parameters
+    ----------
+    desk : Desk
+        Knows what was dealt with, and takes settled files in.
+    versions : Versions
+        Forgets files that are long gone.
+    expect : callable
+        Called when a file begins to settle.
+    """
+
+    def __init__(self, desk: Desk, *, versions: Versions, expect: Callable[[], None]) -> None:
+        self._desk = desk
+        self._versions = versions
+        self._expect = expect
+        self._threads: dict[RootSettings, RootThread] = {}
+        self._forgot_at: dict[str, float] = {}
+
+    def set(self, settings: Sequence[RootSettings]) -> None:
+        """Watch these roots from now on; those whose settings are as they were go on undisturbed."""
+        for gone in [known for known in self._threads if known not in settings]:
+            thread = self._threads.pop(gone)
+            thread.stop()
+            thread.join(STOP_SECONDS)
+        for new in settings:
+            if new not in self._threads:
+                thread = RootThread(lambda wake, new=new: self._make(new, wake), name=f"root {new.path}")  # type: ignore[misc]
+                self._threads[new] = thread
+                thread.start()
+
+    def stop(self) -> None:
+        """Stop watching; a root whose share hangs is left behind."""
+        for thread in self._threads.values():
+            thread.stop()
+        deadline = time.monotonic() + STOP_SECONDS
+        for thread in self._threads.values():
+            thread.join(max(0.0, deadline - time.monotonic()))
+
+    def rescan(self) -> None:
+        """Look at everything again."""
+        for thread in self._threads.values():
+            thread.watcher.request_rescan()
+
+    def unsettle(self, path: str) -> None:
+        """Make a file settle anew."""
+        for settings, thread in self._threads.items():
+            if path.startswith(settings.path.rstrip("/") + "/"):
+                thread.watcher.inbox.put(NoticeKind.FILE, path)
+
+    def reports(self) -> list[RootReport]:
+        """Return how each root is."""
+        return [thread.watcher.report() for thread in self._threads.values()]
+
+    @property
+    def waiting(self) -> int:
+        """How many files wait to be whole."""
+        return sum(report.waiting for report in self.reports())
+
+    def _make(self, settings: RootSettings, wake: Callable[[], None]) -> RootWatcher:
+        return RootWatcher(
+            settings,
+            known=self._desk.known,
+            deliver=self._desk.take_in,
+            say=lambda level, text: logs.say(level, text, event="root"),
+            expect=self._expect,
+            scanned=self._forget_missing,
+            wake=wake,
+        )
+
+    def _forget_missing(self, root: str) -> None:
+        now = time.time()
+        if now - self._forgot_at.get(root, 0.0) < FORGET_EVERY_SECONDS:
+            return
+        self._forgot_at[root] = now
+        try:
+            forgotten = self._versions.forget_missing(root, older_than=now - FORGET_AFTER_SECONDS)
+        except LedgerError as exc:
+            logs.say("error", str(exc))
+            return
+        if forgotten:
+            logs.say("info", f"{root}: forgot {forgotten} files that are long gone")

@@ -1,0 +1,283 @@
+"""The daemon: start, scan, loop, stop in reverse order."""
+
+from __future__ import annotations
+
+import os
+import queue
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import Any, Final
+
+import genretagd
+from genretagd import logs
+from genretagd.config import Config
+from genretagd.daemon.crew import Crew
+from genretagd.daemon.desk import Desk
+from genretagd.daemon.engine import Engine
+from genretagd.daemon.judging import Judging
+from genretagd.daemon.lock import InstanceLock
+from genretagd.daemon.metrics import MetricsServer
+from genretagd.daemon.notify import Supervisor
+from genretagd.daemon.queue import WorkQueue
+from genretagd.daemon.roots import Roots, root_settings
+from genretagd.daemon.stats import Stats
+from genretagd.daemon.status import root_object, status_object, write_status
+from genretagd.daemon.telling import Actions, Telling
+from genretagd.errors import EXIT_OK, GenretagdError
+from genretagd.ledger.database import Database
+from genretagd.ledger.versions import Versions
+from genretagd.watcher.scanning import look_at
+
+STATUS_SECONDS: Final = 1.0
+"""The status file is written at most so often."""
+
+TICK_SECONDS: Final = 30.0
+"""Roots are looked after for the status at least so often."""
+
+FINISH_SECONDS: Final = 2.5
+"""Files in hand may take so long to finish when the daemon is to stop; then they are dropped."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What a daemon is made of and does not choose itself.
+
+    Attributes
+    ----------
+    read_config : callable
+        Returns the configuration in force; called at the start and for each reload.
+    ledger : Path
+        The ledger's file; instances are listed beside it.
+    make_engine : callable
+        Returns what processes files, from the configuration and the open ledger.
+    make_actions : callable
+        Returns the action plugins, or None where there are none.
+    recover : callable
+        Settles what a crash left open, before anything else touches files.
+    """
+
+    read_config: Callable[[], Config]
+    ledger: Path
+    make_engine: Callable[[Config, Database], Engine]
+    make_actions: Callable[[Config, Database], Actions | None]
+    recover: Callable[[Engine, Actions | None], None]
+
+
+class Service:
+    """One daemon.
+
+    Parameters
+    ----------
+    parts : Parts
+        What it is made of.
+    supervisor : Supervisor
+        Whoever wants to know how we are.
+    """
+
+    def __init__(self, parts: Parts, *, supervisor: Supervisor | None = None) -> None:
+        self._parts = parts
+        self._supervisor = supervisor or Supervisor(os.environ)
+        self._words: queue.SimpleQueue[str] = queue.SimpleQueue()  # put may be called by signal handlers
+        self._news = False
+        self._state = "starting"
+        self._started_at = time.time()
+        self._status_at = 0.0
+        self._last_status: dict[str, Any] = {}
+        self._stats = Stats()
+        self._queue = WorkQueue()
+        self._metrics: MetricsServer | None = None
+
+    def ask(self, word: str) -> None:
+        """Ask for ``"stop"``, ``"reload"`` or ``"report"``; from any thread, or a signal handler."""
+        self._words.put(word)
+
+    def run(self) -> int:
+        """Work until asked to stop, and return the exit status.
+
+        Raises
+        ------
+        GenretagdError
+            It cannot be started: the configuration, the model, the ledger, another daemon.
+        """
+        with ExitStack() as stack:
+            try:
+                self._start(stack)
+                self._loop()
+            finally:
+                self._state = "stopping"
+                self._supervisor.stopping()
+        return EXIT_OK
+
+    def _start(self, stack: ExitStack) -> None:
+        """Start everything; the stack stops what was started, in reverse order."""
+        config = self._parts.read_config()
+        settings = root_settings(config)
+        self._follow = config.library.symlinks
+        stack.enter_context(_signals(self.ask))
+        lock = InstanceLock(self._parts.ledger.parent / "instances", [s.path for s in settings])
+        stack.callback(lock.release)
+        self._status_file = lock.status_file
+        self._database = Database(self._parts.ledger)
+        stack.callback(self._database.close)
+
+        engine = self._parts.make_engine(config, self._database)
+        stack.callback(engine.kill)
+        engine.warm()  # no model, no daemon
+        actions = self._parts.make_actions(config, self._database)
+        self._parts.recover(engine, actions)
+        self._telling = Telling(self._stats, actions=actions, news=self._hear_news)
+        stack.callback(self._telling.close)
+        self._telling.start()
+
+        versions = Versions(self._database)
+        self._judging = Judging(engine)
+        desk = Desk(
+            queue=self._queue,
+            versions=versions,
+            judgement_for=self._judging,
+            look=lambda path: look_at(path, follow=self._follow),
+            told=self._telling,
+            unsettle=self._unsettle,
+        )
+        self._crew = Crew(engine, self._queue, desk)
+        self._roots = Roots(desk, versions=versions, expect=self._crew.expect)
+        stack.callback(self._write_status)
+        self._serve_metrics(config.metrics.metrics_port)
+        stack.callback(self._serve_metrics, 0)
+        self._crew.start()
+        stack.callback(self._crew.stop, seconds=FINISH_SECONDS)
+        self._roots.set(settings)
+        stack.callback(self._roots.stop)
+
+        self._state = "running"
+        self._supervisor.ready(f"watching {len(settings)} directories")
+        logs.say("info", f"watching {', '.join(s.path for s in settings)}", event="started")
+
+    def _loop(self) -> None:
+        while True:
+            word = self._next_word()
+            if word == "stop":
+                logs.say("info", "stopping", event="stopping")
+                return
+            if word == "reload":
+                self._reload()
+            elif word == "report":
+                logs.say("info", self._line(), event="status")
+            self._look_after()
+
+    def _next_word(self) -> str:
+        pause = min(TICK_SECONDS, self._supervisor.ping_seconds or TICK_SECONDS)
+        if self._news:
+            pause = min(pause, max(0.0, self._status_at + STATUS_SECONDS - time.monotonic()))
+        try:
+            return self._words.get(timeout=pause)
+        except queue.Empty:
+            return "tick"
+
+    def _look_after(self) -> None:
+        if self._crew.alive():  # if not, systemd ends us and starts us again
+            self._supervisor.ping()
+        if self._queue.relieved():
+            self._roots.rescan()
+        if self._queue.idle and not self._roots.waiting:
+            self._telling.idle()
+        if time.monotonic() >= self._status_at + STATUS_SECONDS:
+            self._news = False
+            self._write_status()
+
+    def _reload(self) -> None:
+        self._supervisor.reloading(time.monotonic())
+        try:
+            config = self._parts.read_config()
+            settings = root_settings(config)
+            engine = self._parts.make_engine(config, self._database)
+            engine.warm()
+            self._telling.use(self._parts.make_actions(config, self._database))
+            self._serve_metrics(config.metrics.metrics_port)
+        except GenretagdError as exc:
+            for problem in str(exc).splitlines():
+                logs.say("error", f"not reloaded: {problem}")
+        else:
+            logs.start_logging(level=config.log.log_level, log_format=config.log.log_format)
+            self._follow = config.library.symlinks
+            self._judging.use(engine)
+            self._crew.renew(engine)
+            self._roots.set(settings)
+            self._roots.rescan()
+            logs.say("info", "configuration and model were read again", event="reloaded")
+        self._supervisor.ready(self._line())
+
+    def _serve_metrics(self, port: int) -> None:
+        if self._metrics is not None and self._metrics.port != port:
+            self._metrics.close()
+            self._metrics = None
+        if port and self._metrics is None:
+            self._metrics = MetricsServer(port, self._status)
+
+    def _unsettle(self, path: str) -> None:
+        self._roots.unsettle(path)
+
+    def _hear_news(self) -> None:
+        if not self._news:
+            self._news = True
+            self._words.put("news")
+
+    def _write_status(self) -> None:
+        status = self._status()
+        timeless = status | {"updated_at": 0}
+        if timeless != self._last_status:
+            self._last_status = timeless
+            self._status_at = time.monotonic()
+            write_status(self._status_file, status)
+            self._supervisor.status(self._line())
+
+    def _status(self) -> dict[str, Any]:
+        now = time.monotonic()
+        return status_object(
+            state=self._state,
+            pid=os.getpid(),
+            version=genretagd.__version__,
+            started_at=self._started_at,
+            updated_at=time.time(),
+            roots=[root_object(report, now=now) for report in self._roots.reports()],
+            queue={
+                "settling": self._roots.waiting,
+                "waiting": len(self._queue),
+                "in_hand": len(self._queue.in_hand),
+                "later": self._queue.later,
+            },
+            summary=self._stats.summary(),
+            bundle=self._crew.engine.bundle,
+        )
+
+    def _line(self) -> str:
+        status = self._status()
+        waiting, files = status["queue"], status["files"]
+        done = ", ".join(f"{count} {name}" for name, count in sorted(files.items())) or "nothing done yet"
+        ill = [root["path"] for root in status["roots"] if not root["healthy"]]
+        return (
+            f"{waiting['settling']} settling, {waiting['waiting']} waiting, {waiting['in_hand']} in hand, "
+            f"{waiting['later']} later; {done}" + (f"; not well: {', '.join(ill)}" if ill else "")
+        )
+
+
+@contextmanager
+def _signals(ask: Callable[[str], None]) -> Iterator[None]:
+    words = {signal.SIGTERM: "stop", signal.SIGINT: "stop", signal.SIGHUP: "reload", signal.SIGUSR1: "report"}
+
+    def handle(number: int, _frame: FrameType | None) -> None:
+        ask(words[signal.Signals(number)])
+
+    before = {number: signal.signal(number, handle) for number in words}
+    if hasattr(signal, "SIGIO"):
+        before[signal.SIGIO] = signal.signal(signal.SIGIO, signal.SIG_IGN)  # see watcher.wholeness
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

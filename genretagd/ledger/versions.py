@@ -1,0 +1,245 @@
+"""What became of which version of which file, under which bundle and policy: so that nothing is done twice.
+
+A file is recognised by what it is (inode, size, modification time), not by when it was seen: our own
+write is known because the version it left behind was recorded.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Final
+
+from genretagd.domain import FileVersion, Outcome, Status
+from genretagd.ledger.database import Database
+
+MAX_ATTEMPTS: Final = 12
+"""A file that failed so often for reasons that may heal is left until it changes."""
+
+_SIGN: Final = 1 << 63
+
+_UPSERT: Final = """
+INSERT OR REPLACE INTO versions
+    (path, device, inode, size, mtime_ns, bundle, policy, status, code, reason, attempts, at)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What a file is judged by, besides itself: fingerprints of the model bundle and of the policy."""
+
+    bundle: str
+    policy: str
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """What the ledger holds about a path.
+
+    Attributes
+    ----------
+    attempts : int
+        Failed attempts that may heal by themselves; 0 for a final outcome.
+    at : float
+        When, in seconds since the epoch.
+    """
+
+    path: str
+    version: FileVersion
+    judgement: Judgement
+    status: Status
+    code: str | None
+    reason: str | None
+    attempts: int
+    at: float
+
+    @property
+    def final(self) -> bool:
+        """Whether nothing more is to be done about this version."""
+        return self.attempts == 0 or self.attempts >= MAX_ATTEMPTS
+
+
+class Versions:
+    """The table of file versions.
+
+    Parameters
+    ----------
+    database : Database
+        The ledger.
+    exists : callable
+        Whether a path is still there; decides between a move and a further hard link.
+    """
+
+    def __init__(self, database: Database, *, exists: Callable[[bytes], bool] = os.path.lexists) -> None:
+        self._database = database
+        self._exists = exists
+
+    def find(self, path: str) -> Recorded | None:
+        """Return what is recorded about a path, of whatever version."""
+        rows = self._database.rows("SELECT * FROM versions WHERE path = ?", (os.fsencode(path),))
+        return _recorded(rows[0]) if rows else None
+
+    def done(self, path: str, version: FileVersion, judgement: Judgement) -> Recorded | None:
+        """Return the record of this very version under this judgement, or None where there is none.
+
+        The device number is not compared for the same path: it is given out anew at every mount.
+        A file that was dealt with under another path and is the same inode takes its record along;
+        the old path's record goes where that path is gone (a move) and stays where it is not (a
+        further hard link).
+
+        Raises
+        ------
+        LedgerError
+            The ledger cannot be read or written.
+        """
+        found = self.find(path)
+        if found is not None and _same(found.version, version):
+            return found if found.judgement == judgement else None
+        elsewhere = self._database.rows(
+            "SELECT * FROM versions WHERE device = ? AND inode = ? AND size = ? AND mtime_ns = ?"
+            " AND bundle = ? AND policy = ?",
+            (version.device, _signed(version.inode), version.size, version.mtime_ns,
+             judgement.bundle, judgement.policy),
+        )  # fmt: skip
+        for row in elsewhere:
+            other = _recorded(row)
+            if other.final and other.path != path:
+                with self._database.transaction() as connection:
+                    if not self._exists(row["path"]):
+                        connection.execute("DELETE FROM versions WHERE path = ?", (row["path"],))
+                    connection.execute(_UPSERT, (os.fsencode(path), *tuple(row)[1:]))
+                return other
+        return None
+
+    def record(
+        self,
+        outcome: Outcome,
+        version: FileVersion,
+        judgement: Judgement,
+        *,
+        attempts: int,
+        at: float,
+    ) -> None:
+        """Take down what became of a file.
+
+        Parameters
+        ----------
+        outcome : Outcome
+            What became of it.
+        version : FileVersion
+            The file as it is now: after a write, what was written.
+        judgement : Judgement
+            What it was judged by.
+        attempts : int
+            Failed attempts so far where it may heal, 0 where the outcome is final.
+        at : float
+            Seconds since the epoch.
+
+        Raises
+        ------
+        LedgerError
+            The ledger cannot be written.
+        """
+        row = (
+            os.fsencode(outcome.path), version.device, _signed(version.inode), version.size, version.mtime_ns,
+            judgement.bundle, judgement.policy, str(outcome.status), outcome.code, _text(outcome.reason),
+            attempts, at,
+        )  # fmt: skip
+        with self._database.transaction() as connection:
+            connection.execute(_UPSERT, row)
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Make what is written to the ledger inside one transaction.
+
+        Raises
+        ------
+        LedgerError
+            The ledger cannot be written.
+        """
+        with self._database.transaction():
+            yield
+
+    def counts(self) -> Counter[str]:
+        """Return how many files there are of each status."""
+        rows = self._database.rows("SELECT status, count(*) AS n FROM versions GROUP BY status")
+        return Counter({row["status"]: row["n"] for row in rows})
+
+    def failures(self) -> Counter[str]:
+        """Return how many files failed or were skipped for each code."""
+        rows = self._database.rows(
+            "SELECT code, count(*) AS n FROM versions WHERE status IN ('failed', 'skipped') GROUP BY code"
+        )
+        return Counter({row["code"] or "other": row["n"] for row in rows})
+
+    def forget_missing(self, root: str, *, older_than: float) -> int:
+        """Delete the records of files below a root that are gone and old; return how many.
+
+        Where fewer than half of the recorded files are there, nothing is deleted: then it is the
+        share that is missing, not the files.
+
+        Parameters
+        ----------
+        root : str
+            Directory.
+        older_than : float
+            Seconds since the epoch; younger records stay, since a file may come back.
+        """
+        present, missing = 0, []
+        for path, at in self._below(root):
+            if self._exists(path):
+                present += 1
+            elif at < older_than:
+                missing.append(path)
+        if len(missing) > present:
+            return 0
+        for start in range(0, len(missing), 500):
+            with self._database.transaction() as connection:
+                connection.executemany(
+                    "DELETE FROM versions WHERE path = ?", [(path,) for path in missing[start : start + 500]]
+                )
+        return len(missing)
+
+    def _below(self, root: str) -> Iterator[tuple[bytes, float]]:
+        prefix = os.fsencode(root.rstrip("/")) + b"/"
+        after, end = prefix, prefix[:-1] + b"0"  # "0" follows "/"
+        while True:
+            rows = self._database.rows(
+                "SELECT path, at FROM versions WHERE path > ? AND path < ? ORDER BY path LIMIT 1000",
+                (after, end),
+            )
+            yield from ((row["path"], row["at"]) for row in rows)
+            if len(rows) < 1000:
+                return
+            after = rows[-1]["path"]
+
+
+def _same(one: FileVersion, other: FileVersion) -> bool:
+    return (one.inode, one.size, one.mtime_ns) == (other.inode, other.size, other.mtime_ns)
+
+
+def _signed(number: int) -> int:
+    # SQLite's integers are signed; inode numbers of some file systems use all 64 bits.
+    return number - 2 * _SIGN if number >= _SIGN else number
+
+
+def _text(reason: str | None) -> str | None:
+    return reason.encode("utf-8", "replace").decode() if reason else reason
+
+
+def _recorded(row: sqlite3.Row) -> Recorded:
+    return Recorded(
+        path=os.fsdecode(row["path"]),
+        version=FileVersion(row["device"], row["inode"] % (2 * _SIGN), row["size"], row["mtime_ns"]),
+        judgement=Judgement(row["bundle"], row["policy"]),
+        status=Status(row["status"]),
+        code=row["code"],
+        reason=row["reason"],
+        attempts=row["attempts"],
+        at=row["at"],
+    )
