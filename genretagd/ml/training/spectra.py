@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import importlib
 import json
 import os
 from collections import Counter
@@ -52,7 +53,7 @@ def mel_filter_bank(front_end: FrontEnd) -> FloatArray:
         librosa is not installed.
     """
     try:
-        from librosa import filters
+        filters: Any = importlib.import_module("librosa.filters")  # slow to import, and an extra
     except ImportError as exc:
         raise MissingExtraError(
             "training: librosa is not installed, run `pip install 'genretagd[train]'`"
