@@ -5,20 +5,18 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 
 from genretagd.domain import Prediction
 from genretagd.ml.bundle import DEFAULT, Bundle, load_bundle
-from genretagd.ml.decode import read_excerpts
+from genretagd.ml.decode import SHORTEST_SECONDS, read_excerpts
 from genretagd.ml.frontend import FloatArray, cut_patches, log_mel, scale
 from genretagd.ml.runtime import Network
 
-SILENCE_DBFS = -90.0
+SILENCE_DBFS: Final = -90.0
 """An excerpt that stays below this holds nothing but the noise of its own conversion."""
-
-SHORTEST_SECONDS = 0.5
-"""Shorter excerpts hold too few frames to say anything."""
 
 
 class Classifier:

@@ -30,6 +30,9 @@ PROBE_BYTES: Final = 4_000_000
 """How much of a file the search for streams may read; cover art of more than this comes first in some files,
 but the demuxers skip it by its declared size."""
 
+LARGE_BYTES: Final = 1 << 26
+"""From this size on MP3 files are sought by bit rate and not by reading them up to the place."""
+
 MAGIC: Final = (
     (0, b"fLaC"), (0, b"ID3"), (0, b"OggS"), (0, b"RIFF"), (0, b"FORM"), (4, b"ftyp"), (0, b"MAC "),
     (0, b"wvpk"), (0, b"MPCK"), (0, b"MP+"), (0, b"TTA1"), (0, b"DSD "), (0, b"FRM8"), (0, b"tBaK"),
@@ -101,6 +104,7 @@ def open_audio(path: Path) -> Iterator[OpenedAudio]:
                 "protocol_whitelist": "file",
                 "format_whitelist": ",".join(DEMUXERS),
                 "probesize": str(PROBE_BYTES),
+                **({"fflags": "fastseek"} if size > LARGE_BYTES else {}),
             },
             metadata_errors="replace",
         ) as container:

@@ -33,6 +33,12 @@ BYTES_PER_SECOND: Final = (100.0, 30e6)
 GUESSED_LENGTH: Final = frozenset({"mp3", "aac", "ac3", "eac3", "dts"})
 """Formats that need not state a length: FFmpeg guesses it from the bit rate."""
 
+DAMAGED_SHARE: Final = 0.1
+"""With more than this share of its packets damaged a track is not judged."""
+
+SHORTEST_SECONDS: Final = 0.5
+"""Shorter remains of an excerpt are dropped, unless the whole track is no longer."""
+
 WHOLE_SHARE: Final = 0.9
 """An excerpt with less than this share of its samples calls for a look at the track's real length."""
 
@@ -53,13 +59,14 @@ class Excerpts:
         Where each excerpt begins, in seconds.
     waveforms : tuple of np.ndarray [shape=(n,), dtype=float32]
         The samples of each, full scale at 1; shorter than asked for at the end of a track.
-    damaged : int
-        How many packets could not be decoded.
+    packets, damaged : int
+        How many packets were read, and how many of them could not be decoded.
     """
 
     seconds: float
     starts: tuple[float, ...]
     waveforms: tuple[FloatArray, ...]
+    packets: int = 0
     damaged: int = 0
 
 
@@ -118,10 +125,13 @@ def read_excerpts(path: Path, *, sr: int, count: int, seconds: float) -> Excerpt
         found, whole = _read(opened, length, sr=sr, count=count, seconds=seconds)
         if stated is not None and not whole:
             length = measured_seconds(opened)
-            _refuse_truncated(opened, length, stated)
+            _refuse_broken(opened, length, stated)
             found, _ = _read(opened, length, sr=sr, count=count, seconds=seconds)
         if not found.waveforms:
             problem = "damaged (no sound could be decoded), get another copy"
+            raise DecodeError(path, problem, code="corrupt")
+        if found.damaged > DAMAGED_SHARE * found.packets:
+            problem = f"damaged ({found.damaged} of {found.packets} packets), get another copy"
             raise DecodeError(path, problem, code="corrupt")
         return found
 
@@ -165,14 +175,17 @@ def _read(
     read = [(start, reader.read(start, seconds)) for start in planned]
     wanted = WHOLE_SHARE * min(seconds, length) * sr
     whole = all(waveform.size >= wanted for _, waveform in read)
-    kept = [(start, waveform) for start, waveform in read if waveform.size]
+    least = max(1, round(min(SHORTEST_SECONDS, WHOLE_SHARE * length) * sr))
+    kept = [(start, waveform) for start, waveform in read if waveform.size >= least]
     if planned == (0.0,) and kept and kept[0][1].size < round(seconds * sr):
         length = kept[0][1].size / sr  # all of it was read, so its length is known
     starts, waveforms = tuple(start for start, _ in kept), tuple(waveform for _, waveform in kept)
-    return Excerpts(length, starts, waveforms, reader.damaged), whole
+    return Excerpts(length, starts, waveforms, reader.packets, reader.damaged), whole
 
 
-def _refuse_truncated(opened: OpenedAudio, measured: float, stated: float) -> None:
+def _refuse_broken(opened: OpenedAudio, measured: float, stated: float) -> None:
+    if measured <= 0.0:
+        raise DecodeError(opened.path, "damaged (its audio breaks off), get another copy", code="corrupt")
     enough = min(TRUNCATED_SHARE * stated, stated - TRUNCATED_SECONDS)
     if opened.format_name not in GUESSED_LENGTH and measured < enough:
         problem = f"the audio ends after {measured:.0f} s of {stated:.0f} s, get a whole copy"

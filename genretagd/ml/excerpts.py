@@ -23,8 +23,13 @@ OGG_FLAC_PREROLL_SECONDS: Final = 2.0
 EARLIER_SECONDS: Final = 20.0
 """Where to try again when a seek landed behind the excerpt's start."""
 
+TOO_EARLY_SECONDS: Final = 60.0
+"""A seek that lands this far before its target went wrong: in whole files key points are 27 s apart at most."""
+
 FROM_START_SECONDS: Final = 1200.0
-"""Up to this position a track whose seeking fails is decoded from its start."""
+"""Where seeking fails a track is decoded from its start up to an excerpt this far in; an excerpt beyond is
+taken from the start itself.
+"""
 
 MAX_PACKETS: Final = 200_000
 """Per excerpt; 30 s of the shortest packets there are (2.5 ms) are 12,000."""
@@ -37,7 +42,7 @@ GAP_SECONDS: Final = 0.2
 
 
 class ExcerptReader:
-    """Reads excerpts of one open file; counts the packets that could not be decoded.
+    """Reads excerpts of one open file; counts the packets, and those that could not be decoded.
 
     Parameters
     ----------
@@ -50,6 +55,7 @@ class ExcerptReader:
     def __init__(self, opened: OpenedAudio, *, sr: int) -> None:
         self._opened = opened
         self._sr = sr
+        self.packets = 0
         self.damaged = 0
 
     def read(self, start: float, seconds: float) -> FloatArray:
@@ -71,9 +77,7 @@ class ExcerptReader:
                 self._opened.format_name == "ogg" and self._opened.stream.codec_context.name == "flac"
             )
             preroll = OGG_FLAC_PREROLL_SECONDS if is_ogg_flac else PREROLL_SECONDS
-            positions = [max(0.0, start - preroll), max(0.0, start - EARLIER_SECONDS)]
-            if start <= FROM_START_SECONDS:
-                positions.append(0.0)
+            positions = [max(0.0, start - preroll), max(0.0, start - EARLIER_SECONDS), 0.0]
         for position in positions[:-1]:
             waveform = self._read_from(position, start, seconds, strict=True)
             if waveform is not None:
@@ -94,7 +98,7 @@ class ExcerptReader:
             if window is None:
                 window = _Window(rate, start, seconds, sr=self._sr)
                 stated = self._stated(frame)
-                if strict and (stated is None or stated > start):
+                if strict and (stated is None or not start - TOO_EARLY_SECONDS <= stated <= start):
                     return None
                 window.enter(0.0 if stated is None else stated)
             if rate != window.rate or not window.take(frame, self._stated(frame)):
@@ -122,9 +126,9 @@ class ExcerptReader:
         demuxed = self._opened.container.demux(self._opened.stream)
         in_a_row = 0
         for _ in range(MAX_PACKETS):
+            self.packets += 1
             try:
-                packet = next(demuxed)
-                frames = packet.decode()
+                frames = next(demuxed).decode()
             except (StopIteration, EOFError):
                 return
             except Exception:  # noqa: BLE001 - the decode door: this packet is damaged, the next may be whole
@@ -148,11 +152,10 @@ class _Window:
         self._at = 0
 
     def enter(self, position: float) -> None:
-        """Begin at a position in seconds; behind the excerpt's start it moves the excerpt."""
+        """Begin at a position in seconds; behind the excerpt or far before it, it moves the excerpt."""
         self._at = round(position * self.rate)
-        late = max(0, self._at - self._begin)
-        self._begin += late
-        self._end += late
+        if not self._begin - FROM_START_SECONDS * self.rate <= self._at <= self._begin:
+            self._begin, self._end = self._at, self._end - self._begin + self._at
 
     def take(self, frame: Any, stated: float | None) -> bool:
         """Take what belongs to the excerpt, and say whether more is wanted.

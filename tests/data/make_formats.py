@@ -1,7 +1,8 @@
 """Make tests/data/formats: one sound, computed here, in every container.
 
 Needs numpy, Debian's `ffmpeg`, `wavpack` and `musepack-tools`; run from anywhere:
-``python tests/data/make_formats.py``. DSF and APE have no free encoder, so this file holds a minimal one of each.
+``python tests/data/make_formats.py``. DSF and APE have no encoder there, so this file holds a minimal one
+of each.
 """
 
 import struct
@@ -199,7 +200,8 @@ def main():
     TARGET.mkdir(exist_ok=True)
     samples = sound()
     with tempfile.TemporaryDirectory() as scratch:
-        source, at_8000, at_44100 = (Path(scratch) / f"{name}.wav" for name in ("source", "at8000", "at44100"))
+        names = ("source.wav", "at-8000.wav", "at-44100.wav")
+        source, at_8000, at_44100 = (Path(scratch) / name for name in names)
         write_wave(source, np.round(samples * 32767), RATE)
         for name, (rate, options) in FFMPEG.items():
             convert(source, TARGET / name, rate, options)

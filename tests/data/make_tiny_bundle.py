@@ -3,6 +3,7 @@
 Needs `genretagd[train]`; run from the project's root: ``python tests/data/make_tiny_bundle.py``.
 """
 
+import io
 from pathlib import Path
 
 import keras
@@ -20,8 +21,6 @@ PATCH = PatchGeometry(frames=32, per_excerpt=2)
 
 
 def as_npy(array):
-    import io
-
     buffer = io.BytesIO()
     np.save(buffer, array, allow_pickle=False)
     return buffer.getvalue()
