@@ -18,7 +18,8 @@ class BeetsSync:
     """Let a beets library read the genres of the tracks that were tagged.
 
     Runs ``beet update`` for these tracks and for the genre alone, once there is nothing more to
-    tag; tracks that beets does not know stay unknown to it.
+    tag; tracks that beets does not know stay unknown to it. Beets passes over files whose
+    modification time is the same, so it learns nothing with ``mtime = "keep"``.
 
     Attributes
     ----------
@@ -53,7 +54,7 @@ class BeetsSync:
 
     def on_idle(self, event: Idle) -> None:  # noqa: ARG002 - every handler is told its event
         """Let beets read the tracks."""
-        paths = [path for path in self._paths if path.is_file()]
+        paths = [path for path in self._paths if path.is_file() and _is_sayable(path)]
         for first in range(0, len(paths), self.tracks_per_run):
             queries: list[str] = []
             for path in paths[first : first + self.tracks_per_run]:
@@ -77,3 +78,11 @@ class BeetsSync:
         if done.returncode != 0:
             last = done.stderr.decode("utf-8", "replace").strip().rpartition("\n")[2]
             raise DeliveryError(f"beets: exit status {done.returncode}: {last}")
+
+
+def _is_sayable(path: Path) -> bool:
+    r"""Return whether beets finds a file of this name.
+
+    It takes a backslash for a slash, drops what is then not there, and reads a query up to a line break.
+    """
+    return not set("\\\n\r") & set(os.fspath(path))

@@ -1,0 +1,83 @@
+"""jsonl_log and csv_log: what is appended can be read back, whatever the names are."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import pytest
+from plugins_support import Start, failed, file_name, moved, tagged, unsure
+
+from genretagd.errors import DeliveryError
+from genretagd.events import event_from_text
+
+
+def test_the_json_log_gives_back_every_event_as_it_was(start: Start, tmp_path: Path) -> None:
+    log = tmp_path / "log.jsonl"
+    plugin = start("jsonl_log", path=log)
+    path = tmp_path / "a.mp3"
+    events = [tagged(path, "Rock"), unsure(path), failed(path), moved(path, tmp_path / "b.mp3")]
+    for event in events:
+        plugin.tell(event)
+    assert [event_from_text(line) for line in log.read_text("ascii").splitlines()] == events
+
+
+def test_a_line_that_a_power_cut_left_unfinished_does_not_spoil_the_next(
+    start: Start, tmp_path: Path
+) -> None:
+    log = tmp_path / "log.jsonl"
+    log.write_bytes(b'{"version":1,"kin')
+    event = tagged(tmp_path / "a.mp3", "Rock")
+    start("jsonl_log", path=log).tell(event)
+    assert event_from_text(log.read_text("ascii").splitlines()[1]) == event
+
+
+def test_hostile_names_stay_on_their_line_of_the_json_log(start: Start, tmp_path: Path, hostile: str) -> None:
+    log = tmp_path / "log.jsonl"
+    event = tagged(tmp_path / file_name(hostile), hostile)
+    start("jsonl_log", path=log).tell(event)
+    (line,) = log.read_bytes().splitlines()
+    assert event_from_text(line.decode("ascii")).path == event.path
+    assert "\ud800" not in json.loads(line)["path"]
+    json.loads(line)["path"].encode("utf-8")
+
+
+def test_the_csv_log_has_one_header_and_a_row_per_track(start: Start, tmp_path: Path) -> None:
+    log = tmp_path / "log.csv"
+    plugin = start("csv_log", path=log)
+    plugin.tell(tagged(tmp_path / "a.mp3", "Rock", "Pop", before=("Other",)))
+    plugin.tell(tagged(tmp_path / "b.mp3", "Jazz"))
+    with log.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["before"], row["after"], row["confidence"]) for row in rows] == [
+        ("Other", "Rock; Pop", "0.8550"),
+        ("", "Jazz", "0.8550"),
+    ]
+
+
+def test_hostile_names_stay_in_their_cell_of_the_csv_log(start: Start, tmp_path: Path, hostile: str) -> None:
+    log = tmp_path / "log.csv"
+    start("csv_log", path=log).tell(tagged(tmp_path / file_name(hostile), hostile))
+    with log.open(newline="", encoding="utf-8") as file:
+        (row,) = csv.DictReader(file)
+    assert not row["after"].startswith(("=", "+", "-", "@"))
+    assert row["after"].lstrip("'") == hostile.encode("utf-8", "replace").decode("utf-8")
+    assert None not in row
+
+
+@pytest.mark.parametrize("name", ["jsonl_log", "csv_log"])
+def test_a_log_that_cannot_be_written_fails_the_check(start: Start, tmp_path: Path, name: str) -> None:
+    plugin = start(name, path=tmp_path / "missing" / "log", expect_ready=False)
+    assert plugin.status == "CHECK_FAILED"
+    assert "cannot be written" in plugin.record().problems[0]
+
+
+def test_a_log_that_vanishes_is_an_error_of_that_event(start: Start, tmp_path: Path) -> None:
+    folder = tmp_path / "logs"
+    folder.mkdir()
+    plugin = start("jsonl_log", path=folder / "log")
+    (folder / "log").unlink()
+    folder.rmdir()
+    with pytest.raises(DeliveryError, match="FileNotFoundError"):
+        plugin.tell(tagged(tmp_path / "a.mp3", "Rock"))

@@ -1,0 +1,101 @@
+"""m3u_playlists: one playlist per genre, each track in it once, and nobody else's file touched."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from plugins_support import Start, file_name, idle, moved, tagged
+
+
+def lines(playlist: Path) -> list[bytes]:
+    return [line for line in playlist.read_bytes().split(b"\n") if line and not line.startswith(b"#")]
+
+
+def test_tracks_are_listed_by_genre_once_there_is_nothing_more_to_tag(start: Start, tmp_path: Path) -> None:
+    lists, music = tmp_path / "lists", tmp_path / "music"
+    plugin = start("m3u_playlists", directory=lists)
+    for name in ("b", "a"):
+        plugin.tell(tagged(music / f"{name}.mp3", "Rock"))
+    plugin.tell(tagged(music / "c.mp3", "Jazz", "Rock"))
+    assert list(lists.iterdir()) == []
+    plugin.tell(idle())
+    assert lines(lists / "Rock.m3u8") == [b"../music/b.mp3", b"../music/a.mp3", b"../music/c.mp3"]
+    assert lines(lists / "Jazz.m3u8") == [b"../music/c.mp3"]
+
+
+def test_absolute_paths_are_written_where_they_are_wanted(start: Start, tmp_path: Path) -> None:
+    plugin = start("m3u_playlists", directory=tmp_path / "lists", relative=False)
+    plugin.tell(tagged(tmp_path / "a.mp3", "Rock"))
+    plugin.tell(idle())
+    assert lines(tmp_path / "lists" / "Rock.m3u8") == [os.fsencode(tmp_path / "a.mp3")]
+
+
+def test_a_track_tagged_again_changes_its_playlist(start: Start, tmp_path: Path) -> None:
+    lists, track = tmp_path / "lists", tmp_path / "a.mp3"
+    plugin = start("m3u_playlists", directory=lists)
+    for genre in ("Rock", "Rock", "Jazz"):
+        plugin.tell(tagged(track, genre))
+        plugin.tell(idle())
+    assert [file.name for file in lists.iterdir()] == ["Jazz.m3u8"]
+    assert lines(lists / "Jazz.m3u8") == [b"../a.mp3"]
+
+
+def test_a_moved_track_is_listed_where_it_is_now_and_only_there(start: Start, tmp_path: Path) -> None:
+    lists = tmp_path / "lists"
+    plugin = start("m3u_playlists", directory=lists)
+    plugin.tell(tagged(tmp_path / "a.mp3", "Rock"))
+    plugin.tell(idle())
+    plugin.tell(moved(tmp_path / "a.mp3", tmp_path / "Rock" / "a.mp3"))
+    plugin.tell(moved(tmp_path / "Rock" / "a.mp3", tmp_path / "Rock" / "A" / "a.mp3"))
+    plugin.tell(idle())
+    assert lines(lists / "Rock.m3u8") == [b"../Rock/A/a.mp3"]
+
+
+def test_a_track_told_moved_and_told_again_is_listed_once(start: Start, tmp_path: Path) -> None:
+    lists = tmp_path / "lists"
+    plugin = start("m3u_playlists", directory=lists)
+    plugin.tell(tagged(tmp_path / "a.mp3", "Rock"))
+    plugin.tell(moved(tmp_path / "a.mp3", tmp_path / "b.mp3"))
+    plugin.tell(tagged(tmp_path / "b.mp3", "Rock"))
+    plugin.tell(idle())
+    assert lines(lists / "Rock.m3u8") == [b"../b.mp3"]
+
+
+def test_a_playlist_of_somebody_else_is_left_alone(start: Start, tmp_path: Path) -> None:
+    theirs = tmp_path / "Rock.m3u8"
+    theirs.write_bytes(b"#EXTM3U\nmine.mp3\n")
+    plugin = start("m3u_playlists", directory=tmp_path)
+    plugin.tell(tagged(tmp_path / "a.mp3", "Rock"))
+    plugin.tell(idle())
+    assert theirs.read_bytes() == b"#EXTM3U\nmine.mp3\n"
+    (ours,) = tmp_path.glob("Rock ????????.m3u8")
+    assert lines(ours) == [b"a.mp3"]
+
+
+def test_genres_that_give_the_same_file_name_have_a_playlist_each(start: Start, tmp_path: Path) -> None:
+    plugin = start("m3u_playlists", directory=tmp_path)
+    plugin.tell(tagged(tmp_path / "a.mp3", "Hip/Hop"))
+    plugin.tell(tagged(tmp_path / "b.mp3", "Hip:Hop"))
+    plugin.tell(idle())
+    assert sorted(lines(file) for file in tmp_path.glob("*.m3u8")) == [[b"a.mp3"], [b"b.mp3"]]
+
+
+def test_hostile_names_make_no_file_elsewhere_and_no_second_line(
+    start: Start, tmp_path: Path, hostile: str
+) -> None:
+    lists = tmp_path / "deep" / "lists"
+    track = tmp_path / file_name(hostile)
+    track.touch()
+    plugin = start("m3u_playlists", directory=lists)
+    plugin.tell(tagged(track, hostile))
+    plugin.tell(idle())
+    plugin.tell(tagged(track, hostile, version=2))
+    plugin.tell(idle())
+    assert [path.name for path in (tmp_path / "deep").iterdir()] == ["lists"]
+    if "\n" in track.name:  # no playlist can hold it
+        assert list(lists.iterdir()) == []
+        return
+    (playlist,) = lists.iterdir()
+    (line,) = lines(playlist)
+    assert (lists / os.fsdecode(line)).samefile(track)

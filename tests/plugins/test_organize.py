@@ -1,0 +1,278 @@
+"""organize: a track finds its folder, nothing is overwritten, nothing leaves the library."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import importlib.util
+import os
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import mutagen
+import mutagen.id3
+import pytest
+from plugins_support import Start, file_name, tagged
+
+from genretagd.errors import DeliveryError
+
+FIELDS = {
+    "ID3": ("TPE1", "TALB"),
+    "_WaveID3": ("TPE1", "TALB"),
+    "_IFFID3": ("TPE1", "TALB"),
+    "_DSFID3": ("TPE1", "TALB"),
+    "MP4Tags": ("\xa9ART", "\xa9alb"),
+    "ASFTags": ("Author", "WM/AlbumTitle"),
+    "APEv2": ("Artist", "Album"),
+}
+"""Where mutagen keeps artist and album, by its class of tags; all others are Vorbis comments."""
+
+
+@pytest.fixture
+def sounds(repository: Path) -> Path:
+    return repository / "tests" / "data" / "formats"
+
+
+@pytest.fixture
+def library(tmp_path: Path) -> Path:
+    path = tmp_path / "library"
+    path.mkdir()
+    return path
+
+
+@pytest.fixture
+def module(repository: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[ModuleType]:
+    """The plugin's module in this process, to make the system fail in ways it seldom does."""
+    monkeypatch.setenv("GENRETAGD_PLUGIN_STATE", str(tmp_path / "state"))
+    spec = importlib.util.spec_from_file_location("organize_here", repository / "plugins" / "organize.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    yield module
+    del sys.modules[spec.name]
+
+
+def put(sounds: Path, library: Path, name: str, **fields: str) -> Path:
+    """Put a real MP3 with tags into the library."""
+    source = next(sounds.glob("*.mp3"))
+    path = library / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(source, path)
+    audio = mutagen.File(path, easy=True)
+    if audio.tags is None:
+        audio.add_tags()
+    for field in ("artist", "albumartist", "album"):
+        audio.tags.pop(field, None)
+    for field, value in fields.items():
+        audio[field] = [value]
+    audio.save()
+    return path
+
+
+def everything(folder: Path) -> list[str]:
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if not path.is_dir())
+
+
+def digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def test_a_track_moves_into_genre_artist_album(start: Start, sounds: Path, library: Path) -> None:
+    track = put(sounds, library, "in/a.mp3", artist="Guest", albumartist="Band", album="Record")
+    content = digest(track)
+    told = start("organize", root=library).tell(tagged(track, "Rock", "Pop"))
+    target = library / "Rock" / "Band" / "Record" / "a.mp3"
+    assert told is not None
+    assert (told.moved_from, told.path) == (track, target)
+    assert everything(library) == ["Rock/Band/Record/a.mp3"]
+    assert digest(target) == content
+    assert not (library / "in").exists()
+
+
+def test_every_format_tells_its_artist_and_album(module: ModuleType, sounds: Path, tmp_path: Path) -> None:
+    seen = set()
+    for source in sorted(sounds.iterdir()):
+        path = tmp_path / source.name
+        shutil.copyfile(source, path)
+        audio = mutagen.File(path)
+        if audio is None:
+            continue
+        if audio.tags is None:
+            audio.add_tags()
+        kind = type(audio.tags).__name__
+        artist, album = FIELDS.get(kind, ("artist", "album"))
+        if artist == "TPE1":
+            audio.tags.add(mutagen.id3.TPE1(encoding=3, text=["Band"]))
+            audio.tags.add(mutagen.id3.TALB(encoding=3, text=["Record"]))
+        else:
+            audio.tags[artist], audio.tags[album] = ["Band"], ["Record"]
+        audio.save()
+        assert module._artist_and_album(path) == ("Band", "Record"), source.name
+        seen.add(source.suffix)
+    assert len(seen) >= 8
+
+
+def test_a_track_that_is_already_there_stays(start: Start, sounds: Path, library: Path) -> None:
+    track = put(sounds, library, "Rock/Band/Record/a.mp3", artist="Band", album="Record")
+    assert start("organize", root=library).tell(tagged(track, "Rock")) is None
+    assert everything(library) == ["Rock/Band/Record/a.mp3"]
+
+
+def test_nothing_is_overwritten(start: Start, sounds: Path, library: Path) -> None:
+    taken = put(sounds, library, "Rock/Band/Record/a.mp3", artist="Somebody")
+    before = digest(taken)
+    track = put(sounds, library, "in/a.mp3", artist="Band", album="Record")
+    told = start("organize", root=library).tell(tagged(track, "Rock"))
+    assert told is not None
+    assert told.path.name == "a (2).mp3"
+    assert digest(taken) == before
+    assert len(everything(library)) == 2
+
+
+def test_a_track_outside_the_library_is_left_alone(
+    start: Start, sounds: Path, library: Path, tmp_path: Path
+) -> None:
+    track = put(sounds, tmp_path / "elsewhere", "a.mp3", artist="Band")
+    assert start("organize", root=library).tell(tagged(track, "Rock")) is None
+    assert track.exists()
+    assert everything(library) == []
+
+
+def test_a_track_behind_a_link_that_leads_out_is_left_alone(
+    start: Start, sounds: Path, library: Path, tmp_path: Path
+) -> None:
+    put(sounds, tmp_path / "elsewhere", "a.mp3", artist="Band")
+    (library / "in").symlink_to(tmp_path / "elsewhere")
+    assert start("organize", root=library).tell(tagged(library / "in" / "a.mp3", "Rock")) is None
+    assert (tmp_path / "elsewhere" / "a.mp3").exists()
+
+
+def test_no_folder_that_is_a_link_is_followed(
+    start: Start, sounds: Path, library: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "outside").mkdir()
+    (library / "Rock").symlink_to(tmp_path / "outside")
+    track = put(sounds, library, "in/a.mp3", artist="Band", album="Record")
+    with pytest.raises(DeliveryError, match="in the way"):
+        start("organize", root=library).tell(tagged(track, "Rock"))
+    assert track.exists()
+    assert list((tmp_path / "outside").iterdir()) == []
+
+
+def test_hostile_names_stay_below_the_library(
+    start: Start, sounds: Path, library: Path, tmp_path: Path, hostile: str
+) -> None:
+    text = hostile.encode("utf-8", "replace").decode("utf-8").replace("\0", "")
+    track = put(sounds, library, "in/" + file_name(hostile), artist=text, album=text)
+    told = start("organize", root=library).tell(tagged(track, hostile))
+    assert told is not None
+    assert told.path.exists()
+    assert len(told.path.relative_to(library).parts) == 4
+    assert told.path.name == track.name
+    assert all(not part.startswith(".") for part in told.path.relative_to(library).parts[:-1])
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["library", "state"]
+
+
+def test_two_files_with_names_of_255_bytes_fit_side_by_side(
+    start: Start, sounds: Path, library: Path
+) -> None:
+    name = "ä" * 125 + "x.mp3"
+    assert len(os.fsencode(name)) == 255
+    plugin = start("organize", root=library)
+    for folder in ("one", "two"):
+        plugin.tell(tagged(put(sounds, library, f"{folder}/{name}", artist="B", album="R"), "Rock"))
+    assert len(everything(library / "Rock" / "B" / "R")) == 2
+
+
+@pytest.mark.parametrize("how", ["hardlink", "symlink"])
+def test_a_link_leaves_the_track_where_it_is_and_follows_its_genre(
+    start: Start, sounds: Path, library: Path, how: str
+) -> None:
+    track = put(sounds, library, "in/a.mp3", artist="Band", album="Record")
+    plugin = start("organize", root=library, how=how, folder="By Genre")
+    for _ in range(2):
+        assert plugin.tell(tagged(track, "Rock")) is None
+    assert everything(library) == ["By Genre/Rock/Band/Record/a.mp3", "in/a.mp3"]
+    assert (library / "By Genre/Rock/Band/Record/a.mp3").samefile(track)
+    plugin.tell(tagged(track, "Jazz", before=("Rock",), version=2))
+    assert everything(library) == ["By Genre/Jazz/Band/Record/a.mp3", "in/a.mp3"]
+
+
+def test_a_move_that_could_not_be_told_is_told_at_the_next_attempt(
+    start: Start, sounds: Path, library: Path
+) -> None:
+    track = put(sounds, library, "in/a.mp3", artist="Band", album="Record")
+    event = tagged(track, "Rock")
+    first = start("organize", root=library).tell(event)
+    again = start("organize", root=library).tell(event)
+    assert first == again
+
+
+def test_a_track_that_is_gone_is_given_up_on(start: Start, library: Path) -> None:
+    with pytest.raises(DeliveryError, match="no longer there") as caught:
+        start("organize", root=library).tell(tagged(library / "gone.mp3", "Rock"))
+    assert caught.value.permanent
+
+
+def no_rename(*_: Any, **__: Any) -> None:
+    raise OSError(errno.EXDEV, "another file system")
+
+
+def test_a_move_across_file_systems_keeps_content_mode_and_time(
+    module: ModuleType, sounds: Path, library: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    track = put(sounds, library, "in/a.mp3", artist="Band", album="Record")
+    track.chmod(0o640)
+    os.utime(track, ns=(1, 1_234_567_890_123_456_789))
+    content = digest(track)
+    monkeypatch.setattr(module, "_rename", no_rename)
+    told = module.Organize(root=library).on_tagged(tagged(track, "Rock"))
+    status = told.to.stat()
+    assert digest(told.to) == content
+    assert (status.st_mode & 0o777, status.st_mtime_ns) == (0o640, 1_234_567_890_123_456_789)
+    assert everything(library) == ["Rock/Band/Record/a.mp3"]
+
+
+def test_a_copy_that_fails_leaves_the_track_and_nothing_else(
+    module: ModuleType, sounds: Path, library: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    track = put(sounds, library, "in/a.mp3", artist="Band", album="Record")
+    content = digest(track)
+
+    def full(source: Any, copy: Any, *_: Any) -> None:
+        copy.write(source.read(100))
+        raise OSError(errno.ENOSPC, "no space left")
+
+    monkeypatch.setattr(module, "_rename", no_rename)
+    monkeypatch.setattr(module.shutil, "copyfileobj", full)
+    with pytest.raises(OSError, match="no space"):
+        module.Organize(root=library).on_tagged(tagged(track, "Rock"))
+    assert everything(library) == ["in/a.mp3"]
+    assert digest(track) == content
+
+
+@pytest.mark.parametrize("linkable", [True, False], ids=["with-links", "without-links"])
+def test_a_system_without_a_careful_rename_still_overwrites_nothing(
+    module: ModuleType, sounds: Path, library: Path, monkeypatch: pytest.MonkeyPatch, *, linkable: bool
+) -> None:
+    monkeypatch.setattr(module.ctypes, "CDLL", lambda *_, **__: object())
+    if not linkable:
+
+        def unsupported(*_: Any, **__: Any) -> None:
+            raise OSError(errno.EPERM, "no links here")
+
+        monkeypatch.setattr(module.os, "link", unsupported)
+    plugin = module.Organize(root=library)
+    contents = set()
+    for folder in ("one", "two"):
+        track = put(sounds, library, f"{folder}/a.mp3", artist="Band", album="Record", title=folder)
+        contents.add(digest(track))
+        plugin.on_tagged(tagged(track, "Rock"))
+    assert everything(library) == ["Rock/Band/Record/a (2).mp3", "Rock/Band/Record/a.mp3"]
+    assert {digest(path) for path in (library / "Rock/Band/Record").iterdir()} == contents
