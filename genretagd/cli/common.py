@@ -6,35 +6,35 @@ import dataclasses
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from genretagd.config import Config, load_config, option_section
+from genretagd.config import Config, load_config
 from genretagd.domain import Outcome, Status
 from genretagd.errors import ConfigError, UsageError
 
+if TYPE_CHECKING:
+    import typer
 
-def configuration(parameters: Mapping[str, Any]) -> Config:
-    """Return the configuration in force for a command.
 
-    Parameters
-    ----------
-    parameters : mapping
-        The command's parameters by name: ``config`` names the file, ``genre`` holds LABEL=NAME
-        pairs, and those that are options of the configuration override it where they are given.
+def configuration(ctx: typer.Context) -> Config:
+    """Return the configuration in force for a command that `options.configurable` has given flags.
+
+    Its parameter ``config`` names the file, and ``genre`` holds LABEL=NAME pairs, where it has them.
 
     Raises
     ------
     ConfigError
         With every problem of the file, the environment and the command line.
     """
+    given: Mapping[str, Any] = ctx.obj or {}
     overrides = {
         name: tuple(value) if isinstance(value, list) else value
-        for name, value in parameters.items()
-        if option_section(name) and value != []
+        for name, value in given.items()
+        if value != []
     }
-    config = load_config(parameters.get("config"), overrides=overrides)
+    config = load_config(ctx.params.get("config"), overrides=overrides)
     names = dict(config.genres)
-    for pair in parameters.get("genre") or ():
+    for pair in ctx.params.get("genre") or ():
         label, separator, name = pair.partition("=")
         if not separator or not label:
             raise ConfigError([f'--genre: must be LABEL=NAME, as in "Hip-Hop=Rap", not "{pair}"'])

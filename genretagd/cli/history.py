@@ -16,19 +16,19 @@ if TYPE_CHECKING:
     from genretagd.ledger.journal import Change
 
 
+@o.configurable(["ledger"])
 def history(
     ctx: typer.Context,
     paths: Annotated[list[Path], typer.Argument(help="The files.", metavar="PATH...")],
     json: o.Json = False,
     config: o.ConfigFile = None,
-    ledger: o.Ledger = None,
 ) -> None:
     """Tell what was done to files."""
     from genretagd.cli.common import configuration, ledger_path
     from genretagd.ledger.database import Database
     from genretagd.ledger.journal import Journal
 
-    place = ledger_path(configuration(ctx.params))
+    place = ledger_path(configuration(ctx))
     if not place.exists():
         if not json:
             print(f"{place}: there is no ledger, nothing was changed yet")

@@ -1,13 +1,19 @@
-"""The flags that several commands share, one per option of the configuration and of its name."""
+"""Flags that several commands share; those of the configuration's options are made from its schema."""
 
 from __future__ import annotations
 
+import functools
+import inspect
+import typing
+from collections.abc import Callable, Iterable
+from dataclasses import fields
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from genretagd.domain import ExistingPolicy, HardlinkPolicy, Id3v1Policy, MtimePolicy
+from genretagd.config.convert import option_types
+from genretagd.config.schema import SECTIONS
 
 Paths = Annotated[
     list[Path], typer.Argument(metavar="PATH", help="Files, and directories with all below them.")
@@ -16,45 +22,70 @@ ConfigFile = Annotated[
     Path | None, typer.Option("--config", metavar="FILE", help="Configuration file to read.")
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object per line for programs.")]
-Bundle = Annotated[
-    str | None,
-    typer.Option("--bundle", "--model", metavar="DIR", help='Model bundle: a directory, or "default".'),
-]
-Excerpts = Annotated[int | None, typer.Option(help="Excerpts to listen to per track.")]
-MinConfidence = Annotated[
-    float | None, typer.Option(help="Decide from this confidence on, 0 to 1; 0 always decides.")
-]
-MinMargin = Annotated[float | None, typer.Option(help="Least difference between the two best labels.")]
-MaxGenres = Annotated[int | None, typer.Option(help="At most so many genres per track.")]
-MinSeconds = Annotated[float | None, typer.Option(help="Shorter audio is not judged.")]
-SilenceDbfs = Annotated[float | None, typer.Option(help="Audio with a lower peak is not judged.")]
-Album = Annotated[
-    bool | None, typer.Option("--album/--no-album", help="Give the tracks of a folder one genre.")
-]
 GenreNames = Annotated[
     list[str] | None,
     typer.Option("--genre", metavar="LABEL=NAME", help='Write NAME for LABEL, as in "Hip-Hop=Rap".'),
 ]
-Existing = Annotated[ExistingPolicy | None, typer.Option(help="What happens to a genre that is there.")]
-Placeholders = Annotated[
-    list[str] | None, typer.Option("--placeholders", metavar="GENRE", help="A genre that counts as absent.")
-]
-Protected = Annotated[
-    list[str] | None, typer.Option("--protected", metavar="GENRE", help="A genre that is never removed.")
-]
-Mtime = Annotated[MtimePolicy | None, typer.Option(help="Modification time of a tagged file.")]
-Hardlinks = Annotated[HardlinkPolicy | None, typer.Option(help="What to do with files of several names.")]
-Id3v1 = Annotated[Id3v1Policy | None, typer.Option(help="Whether an ID3v1 tag's genre follows.")]
-ProvenanceFields = Annotated[
-    bool | None,
-    typer.Option("--provenance/--no-provenance", help="Also write which model decided, and its confidence."),
-]
-Symlinks = Annotated[bool | None, typer.Option("--symlinks/--no-symlinks", help="Follow symbolic links.")]
-Ignore = Annotated[
-    list[str] | None,
-    typer.Option("--ignore", metavar="PATTERN", help="gitignore-style pattern to pass over."),
-]
-Workers = Annotated[int | None, typer.Option(help="Worker processes; 0 is half the cores.")]
-TrackSeconds = Annotated[float | None, typer.Option(help="Time limit per track, in seconds.")]
-Nice = Annotated[int | None, typer.Option(help="CPU niceness of the workers, 0 to 19.")]
-Ledger = Annotated[Path | None, typer.Option(metavar="FILE", help="The ledger's file.")]
+
+LISTENING = ("bundle", "excerpts")
+DECIDING = ("min_confidence", "min_margin", "max_genres", "min_seconds", "silence_dbfs")
+WRITING = (
+    "existing", "placeholders", "protected", "mtime", "hardlinks", "id3v1", "provenance", "ledger",
+)  # fmt: skip
+FINDING = ("ignore", "symlinks")
+WORKING = ("workers", "track_seconds", "nice")
+WATCHING = ("settle_seconds", "mode", "poll_seconds", "rescan_seconds")
+REPORTING = ("log_level", "log_format", "metrics_port")
+
+_FURTHER_NAMES = {"bundle": ("--bundle", "--model")}
+_METAVARS = {
+    "bundle": "DIR",
+    "ledger": "FILE",
+    "ignore": "PATTERN",
+    "placeholders": "GENRE",
+    "protected": "GENRE",
+    "metrics_port": "PORT",
+}
+
+
+def configurable(*groups: Iterable[str]) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Give a command a flag for each named option of the configuration.
+
+    The command takes a context; what was given is left in its `obj`, by option name, for
+    `genretagd.cli.common.configuration`. The flags do not appear among the command's arguments.
+    """
+    names = [name for group in groups for name in group]
+
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        own = inspect.signature(command, eval_str=True)
+        flags = {name: _flag(name) for name in names}
+
+        @functools.wraps(command)
+        def run(**given: Any) -> None:
+            given["ctx"].obj = {name: given[name] for name in names}
+            command(**{name: value for name, value in given.items() if name in own.parameters})
+
+        added = [
+            inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=flag)
+            for name, flag in flags.items()
+        ]
+        kept = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in own.parameters.values()]
+        parameters = [*kept, *added]
+        run.__signature__ = own.replace(parameters=parameters)  # type: ignore[attr-defined]
+        run.__annotations__ = {p.name: p.annotation for p in parameters} | {"return": None}
+        del run.__wrapped__ # typer is to see the flags
+        return run
+
+    return decorate
+
+
+def _flag(name: str) -> Any:
+    section = next(kind for kind in SECTIONS.values() if name in option_types(kind))
+    wanted = option_types(section)[name]
+    text = next(f.metadata["help"] for f in fields(section) if f.name == name)
+    if typing.get_origin(wanted) is tuple:
+        wanted = list[typing.get_args(wanted)[0]]  # type: ignore[misc]
+    flag = "--" + name.replace("_", "-")
+    names = (f"{flag}/--no-{flag[2:]}",) if wanted is bool else _FURTHER_NAMES.get(name, (flag,))
+    told = text[0].upper() + text[1:] + "."
+    return Annotated[wanted | None, typer.Option(*names, metavar=_METAVARS.get(name), help=told)]

@@ -11,18 +11,18 @@ import typer
 from genretagd.cli import options as o
 
 
+@o.configurable(["ledger"])
 def status(
     ctx: typer.Context,
     json: o.Json = False,
     config: o.ConfigFile = None,
-    ledger: o.Ledger = None,
 ) -> None:
     """Show whether the daemon runs, its queue, its last files, its failures and each directory's health."""
     from json import dumps
 
     from genretagd.cli.common import configuration, ledger_path
 
-    path = ledger_path(configuration(ctx.params))
+    path = ledger_path(configuration(ctx))
     report = _report(path)
     print(dumps(report) if json else "\n".join(_lines(report)))
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from genretagd.workers.pool import WorkerPool
 
 
+@o.configurable(o.LISTENING, o.DECIDING, ["album"], o.WRITING, o.FINDING, o.WORKING)
 def tag(
     ctx: typer.Context,
     paths: o.Paths,
@@ -26,33 +27,12 @@ def tag(
     ] = False,
     json: o.Json = False,
     config: o.ConfigFile = None,
-    bundle: o.Bundle = None,
-    excerpts: o.Excerpts = None,
-    min_confidence: o.MinConfidence = None,
-    min_margin: o.MinMargin = None,
-    max_genres: o.MaxGenres = None,
-    min_seconds: o.MinSeconds = None,
-    silence_dbfs: o.SilenceDbfs = None,
-    album: o.Album = None,
     genre: o.GenreNames = None,
-    existing: o.Existing = None,
-    placeholders: o.Placeholders = None,
-    protected: o.Protected = None,
-    mtime: o.Mtime = None,
-    hardlinks: o.Hardlinks = None,
-    id3v1: o.Id3v1 = None,
-    provenance: o.ProvenanceFields = None,
-    symlinks: o.Symlinks = None,
-    ignore: o.Ignore = None,
-    workers: o.Workers = None,
-    track_seconds: o.TrackSeconds = None,
-    nice: o.Nice = None,
-    ledger: o.Ledger = None,
 ) -> None:
     """Write the genre into the tags of files, and of all files below directories."""
     from genretagd.cli.common import configuration
 
-    settings = configuration(ctx.params)
+    settings = configuration(ctx)
     raise typer.Exit(_tag(paths, settings, dry_run=dry_run, as_json=json))
 
 

@@ -25,6 +25,7 @@ _SPAN = re.compile(r"(\d+)\s*(s|min|h|d|w)\Z")
 _SECONDS = {"s": 1, "min": 60, "h": 3600, "d": 86400, "w": 604800}
 
 
+@o.configurable(["mtime", "hardlinks", "ledger"])
 def undo(
     ctx: typer.Context,
     paths: Annotated[
@@ -44,9 +45,6 @@ def undo(
     ] = False,
     json: o.Json = False,
     config: o.ConfigFile = None,
-    mtime: o.Mtime = None,
-    hardlinks: o.Hardlinks = None,
-    ledger: o.Ledger = None,
 ) -> None:
     """Put back the tags that were there before, where the file still holds what was written.
 
@@ -55,7 +53,7 @@ def undo(
     """
     from genretagd.cli.common import configuration
 
-    settings = configuration(ctx.params)
+    settings = configuration(ctx)
     wishes = (run is not None) + (since is not None) + last
     if wishes > 1:
         raise UsageError("undo: --run, --since and --last exclude one another, give one of them")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -17,68 +17,26 @@ Roots = Annotated[
     list[Path] | None,
     typer.Argument(metavar="DIR", help="Directories to watch; those of the configuration if none is named."),
 ]
-Seconds = Annotated[float | None, typer.Option(help="A file is whole when quiet for so many seconds.")]
-Mode = Annotated[
-    Literal["auto", "events", "poll"] | None,
-    typer.Option(help="How new files are noticed: polling is for network shares."),
-]
-PollSeconds = Annotated[float | None, typer.Option(help="Pause between looks at a polled directory.")]
-RescanSeconds = Annotated[float | None, typer.Option(help="Look at everything again so often.")]
-LogLevel = Annotated[
-    Literal["debug", "info", "warning", "error"] | None, typer.Option(help="Least level that is logged.")
-]
-LogFormat = Annotated[
-    Literal["auto", "human", "logfmt", "json"] | None, typer.Option(help="How log lines look.")
-]
-MetricsPort = Annotated[
-    int | None, typer.Option(metavar="PORT", help="Loopback port of /metrics and /healthz; 0 is off.")
-]
 
 
+@o.configurable(o.WATCHING, o.LISTENING, o.DECIDING, o.WRITING, o.FINDING, o.WORKING, o.REPORTING)
 def watch(
     ctx: typer.Context,
     directories: Roots = None,
-    settle_seconds: Seconds = None,
-    mode: Mode = None,
-    poll_seconds: PollSeconds = None,
-    rescan_seconds: RescanSeconds = None,
     config: o.ConfigFile = None,
-    bundle: o.Bundle = None,
-    excerpts: o.Excerpts = None,
-    min_confidence: o.MinConfidence = None,
-    min_margin: o.MinMargin = None,
-    max_genres: o.MaxGenres = None,
-    min_seconds: o.MinSeconds = None,
-    silence_dbfs: o.SilenceDbfs = None,
     genre: o.GenreNames = None,
-    existing: o.Existing = None,
-    placeholders: o.Placeholders = None,
-    protected: o.Protected = None,
-    mtime: o.Mtime = None,
-    hardlinks: o.Hardlinks = None,
-    id3v1: o.Id3v1 = None,
-    provenance: o.ProvenanceFields = None,
-    symlinks: o.Symlinks = None,
-    ignore: o.Ignore = None,
-    workers: o.Workers = None,
-    track_seconds: o.TrackSeconds = None,
-    nice: o.Nice = None,
-    ledger: o.Ledger = None,
-    log_level: LogLevel = None,
-    log_format: LogFormat = None,
-    metrics_port: MetricsPort = None,
 ) -> None:
     """Tag every new file once it is whole, and those that came while nobody watched."""
     from genretagd.daemon.service import Service
     from genretagd.logs import start_logging
 
-    parts = _parts(ctx.params, directories or [])
+    parts = _parts(ctx, directories or [])
     log = parts.read_config().log
     start_logging(level=log.log_level, log_format=log.log_format)
     raise typer.Exit(Service(parts).run())
 
 
-def _parts(parameters: dict[str, Any], directories: list[Path]) -> Parts:
+def _parts(ctx: typer.Context, directories: list[Path]) -> Parts:
     from genretagd.cli.acting import make_runner
     from genretagd.cli.common import configuration, ledger_path
     from genretagd.cli.recording import Records
@@ -92,7 +50,7 @@ def _parts(parameters: dict[str, Any], directories: list[Path]) -> Parts:
     def read_config() -> Config:
         from dataclasses import replace
 
-        config = configuration(parameters)
+        config = configuration(ctx)
         if directories:
             named = {root.path: root for root in config.roots}
             config = replace(
