@@ -49,7 +49,15 @@ class Augmentation:
 
 
 NOTHING: Final = Augmentation(
-    stretch=0.0, roll=0, equaliser_db=0.0, contrast=0.0, low_pass=0.0, noise_floor=0.0, time_mask=0, mel_mask=0, mixup=0.0
+    stretch=0.0,
+    roll=0,
+    equaliser_db=0.0,
+    contrast=0.0,
+    low_pass=0.0,
+    noise_floor=0.0,
+    time_mask=0,
+    mel_mask=0,
+    mixup=0.0,
 )
 
 
@@ -118,9 +126,9 @@ def disturb(patches: Patch, *, rng: np.random.Generator, how: Augmentation) -> P
         In [0, 1].
     """
     n, n_mels, _ = patches.shape
-    x = patches
+    x: Any = patches
     if how.roll:
-        shifts = rng.integers(-how.roll, how.roll + 1, n)
+        shifts = np.asarray(rng.integers(-how.roll, how.roll + 1, n))
         bands = np.clip(np.arange(n_mels) - shifts[:, None], 0, n_mels - 1)
         x = np.take_along_axis(x, bands[:, :, None], axis=1)
     if how.contrast:

@@ -56,17 +56,22 @@ def outside_odds(logits: ArrayLike, *, n_labels: int) -> Floats:
 
 def outside_probability(logits: ArrayLike, *, n_labels: int, calibration: Calibration) -> Floats:
     """Return how likely each track is none of the labels `[shape=(n,)]`."""
-    odds = outside_odds(logits, n_labels=n_labels) / calibration.outside_temperature + calibration.outside_bias
+    odds = (
+        outside_odds(logits, n_labels=n_labels) / calibration.outside_temperature + calibration.outside_bias
+    )
     return np.asarray(1.0 / (1.0 + np.exp(-np.clip(odds, -700.0, 700.0))))
 
 
 def confidence(logits: ArrayLike, *, n_labels: int, calibration: Calibration) -> Floats:
     """Return the confidence in the best label: its probability times that of being inside `[shape=(n,)]`."""
     best = probabilities(logits, n_labels=n_labels, temperature=calibration.temperature).max(axis=1)
-    return best * (1.0 - outside_probability(logits, n_labels=n_labels, calibration=calibration))
+    inside = 1.0 - outside_probability(logits, n_labels=n_labels, calibration=calibration)
+    return np.asarray(best * inside, np.float64)
 
 
-def fit_temperature(logits: ArrayLike, labels: ArrayLike, *, n_labels: int, weights: ArrayLike | None = None) -> float:
+def fit_temperature(
+    logits: ArrayLike, labels: ArrayLike, *, n_labels: int, weights: ArrayLike | None = None
+) -> float:
     """Return the temperature with the least negative log likelihood (Guo et al. 2017).
 
     Parameters
@@ -84,7 +89,10 @@ def fit_temperature(logits: ArrayLike, labels: ArrayLike, *, n_labels: int, weig
     w = np.ones(len(y)) if weights is None else np.asarray(weights, np.float64)
     losses = [
         -np.average(
-            np.log(probabilities(logits, n_labels=n_labels, temperature=float(t))[np.arange(len(y)), y] + 1e-12), weights=w
+            np.log(
+                probabilities(logits, n_labels=n_labels, temperature=float(t))[np.arange(len(y)), y] + 1e-12
+            ),
+            weights=w,
         )
         for t in TEMPERATURES
     ]
@@ -133,7 +141,12 @@ def fit_outside(
 
 
 def choose_threshold(
-    confidences: ArrayLike, correct: ArrayLike, *, precision: float, weights: ArrayLike | None = None, least: float = 0.05
+    confidences: ArrayLike,
+    correct: ArrayLike,
+    *,
+    precision: float,
+    weights: ArrayLike | None = None,
+    least: float = 0.05,
 ) -> float:
     """Return the lowest confidence at and above which the decided tracks are right at least so often.
 
@@ -166,7 +179,7 @@ def choose_threshold(
 
 
 def expected_calibration_error(confidences: ArrayLike, correct: ArrayLike, *, bins: int = ECE_BINS) -> float:
-    """Return the mean distance between confidence and accuracy over bins of equal width, weighted by tracks."""
+    """Return the mean distance of confidence and accuracy over bins of equal width, weighted by tracks."""
     c = np.asarray(confidences, np.float64)
     right = np.asarray(correct, np.float64)
     place = np.minimum((c * bins).astype(np.intp), bins - 1)

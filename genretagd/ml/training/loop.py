@@ -162,11 +162,11 @@ def fit(
             loss = _epoch(model, drawer, epoch=epoch, steps=steps, ahead=ahead)
             seen = _validate(model, optimizer, validation, frames=drawer.frames, dress=drawer.dress)
             left = (time.monotonic() - started) / (epoch + 1 - first) * (schedule.epochs - epoch - 1)
-            step = Progress(epoch + 1, schedule.epochs, loss, *(seen or (None, None)), left)
+            step = Progress(epoch + 1, schedule.epochs, loss, seen[0], seen[1], left)
             history.epochs.append(step)
             if report is not None:
                 report(step)
-            if seen is not None and seen[0] < best.loss and schedule.patience:
+            if seen[0] is not None and seen[0] < best.loss and schedule.patience:
                 best = _Best(seen[0], epoch + 1, _averaged(optimizer, model))
             if checkpoint is not None:
                 _save(model, optimizer, checkpoint, schedule=schedule, history=history, best=best)
@@ -198,7 +198,9 @@ def track_logits(
     size = max(1, batch_size // per_track)
     for first in range(0, len(pictures), size):
         patches = [
-            augment.take(pictures[i], cut=augment.Cut(start, min(frames, pictures[i].shape[1])), frames=frames)
+            augment.take(
+                pictures[i], cut=augment.Cut(start, min(frames, pictures[i].shape[1])), frames=frames
+            )
             for i in range(first, min(first + size, len(pictures)))
             for start in np.linspace(0.0, max(0, pictures[i].shape[1] - frames), per_track)
         ]
@@ -242,11 +244,16 @@ class _Drawer:
             cut = augment.draw_cut(rng, n_frames=n_frames, frames=self.frames, stretch=self.how.stretch)
             patches.append(augment.take(picture, cut=cut, frames=self.frames))
             if self.steps and examples.teacher is not None:
-                taught.append(targets.spread(examples.teacher[i], cut=cut, n_frames=n_frames, steps=self.steps))
+                taught.append(
+                    targets.spread(examples.teacher[i], cut=cut, n_frames=n_frames, steps=self.steps)
+                )
         x = augment.disturb(np.stack(patches), rng=rng, how=self.how)
         weight = examples.genres[tracks].sum(axis=1, keepdims=True)
         even = weight / examples.genres.shape[1]
-        y = {network.GENRE_OUTPUT: examples.genres[tracks] * (1 - self.schedule.smoothing) + even * self.schedule.smoothing}
+        y = {
+            network.GENRE_OUTPUT: examples.genres[tracks] * (1 - self.schedule.smoothing)
+            + even * self.schedule.smoothing
+        }
         if self.taught_steps:
             y[network.TEACHER_OUTPUT] = self._taught(tracks, taught)
         share = augment.mixing_weights(rng, n=len(tracks), alpha=self.how.mixup)
@@ -286,7 +293,11 @@ def _compile(model: Any, *, schedule: Schedule, steps: int) -> Any:
     total = schedule.epochs * steps
     warm = max(1, int(total * schedule.warm_up))
     rate = keras.optimizers.schedules.CosineDecay(
-        schedule.learning_rate / 20, max(1, total - warm), alpha=0.01, warmup_target=schedule.learning_rate, warmup_steps=warm
+        schedule.learning_rate / 20,
+        max(1, total - warm),
+        alpha=0.01,
+        warmup_target=schedule.learning_rate,
+        warmup_steps=warm,
     )
     optimizer = keras.optimizers.AdamW(
         rate, weight_decay=schedule.weight_decay, use_ema=True, ema_momentum=schedule.averaging, clipnorm=5.0
@@ -309,7 +320,9 @@ def _epoch(model: Any, drawer: _Drawer, *, epoch: int, steps: int, ahead: Thread
     for step in range(steps):
         x, y = coming.result()
         if step + 1 < steps:
-            coming = ahead.submit(drawer.batch, order[(step + 1) * size : (step + 2) * size], epoch=epoch, step=step + 1)
+            coming = ahead.submit(
+                drawer.batch, order[(step + 1) * size : (step + 2) * size], epoch=epoch, step=step + 1
+            )
         model.reset_metrics()
         total += float(np.ravel(model.train_on_batch(x, y))[0])
     return total / steps
@@ -326,10 +339,10 @@ def _averaged(optimizer: Any, model: Any) -> list[Any]:
 
 def _validate(
     model: Any, optimizer: Any, validation: Examples | None, *, frames: int, dress: Dress
-) -> tuple[float, float] | None:
+) -> tuple[float, float] | tuple[None, None]:
     """Return cross entropy and accuracy of the averaged weights on whole tracks."""
     if validation is None:
-        return None
+        return None, None
     raw = model.get_weights()
     optimizer.finalize_variable_values(model.trainable_variables)
     logits = track_logits(model, validation.pictures, frames=frames, dress=dress)
@@ -353,10 +366,13 @@ def _save(
     model: Any, optimizer: Any, path: Path, *, schedule: Schedule, history: History, best: _Best
 ) -> None:
     """Write the whole state beside the checkpoint and move it into place."""
-    arrays = {f"model_{i}": np.asarray(v) for i, v in enumerate(model.variables)}
+    arrays: dict[str, Any] = {f"model_{i}": np.asarray(v) for i, v in enumerate(model.variables)}
     arrays |= {f"optimizer_{i}": np.asarray(v) for i, v in enumerate(optimizer.variables)}
     arrays |= {f"best_{i}": np.asarray(v) for i, v in enumerate(best.weights or [])}
-    rows = [[p.epoch, p.loss, *(np.nan if v is None else v for v in (p.validation_loss, p.validation_accuracy))] for p in history.epochs]
+    rows = [
+        [p.epoch, p.loss, *(np.nan if v is None else v for v in (p.validation_loss, p.validation_accuracy))]
+        for p in history.epochs
+    ]
     arrays["history"] = np.asarray(rows)
     arrays["best"] = np.asarray([best.loss, best.epoch])
     arrays["schedule"] = np.asarray(_fingerprint(schedule))
@@ -373,7 +389,9 @@ def _restore(model: Any, optimizer: Any, path: Path, *, schedule: Schedule) -> t
     try:
         with np.load(path, allow_pickle=False) as arrays:
             if str(arrays["schedule"]) != _fingerprint(schedule):
-                raise CorpusError(f"{path}: checkpoint of another training, remove it or train with the same options")
+                raise CorpusError(
+                    f"{path}: checkpoint of another training, remove it or train with the same options"
+                )
             for prefix, variables in (("model", model.variables), ("optimizer", optimizer.variables)):
                 for i, variable in enumerate(variables):
                     variable.assign(arrays[f"{prefix}_{i}"])
@@ -385,8 +403,8 @@ def _restore(model: Any, optimizer: Any, path: Path, *, schedule: Schedule) -> t
         raise CorpusError(f"{path}: checkpoint cannot be read ({exc}), remove it") from exc
     history = History()
     for epoch, loss, validation_loss, accuracy in rows:
-        seen = (None, None) if np.isnan(validation_loss) else (float(validation_loss), float(accuracy))
-        history.epochs.append(Progress(int(epoch), schedule.epochs, float(loss), *seen, 0.0))
+        seen = [None if np.isnan(value) else float(value) for value in (validation_loss, accuracy)]
+        history.epochs.append(Progress(int(epoch), schedule.epochs, float(loss), seen[0], seen[1], 0.0))
     return history, best, len(history.epochs)
 
 

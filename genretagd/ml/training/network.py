@@ -10,7 +10,7 @@ TEACHER_OUTPUT: Final = "teacher"
 EMBEDDING: Final = "embedding"
 TRUNK_END: Final = "moments"
 
-DEFAULT_CHANNELS: Final = (32, 48, 64, 96, 96, 160, 160)
+DEFAULT_CHANNELS: Final = (24, 40, 64, 96, 96, 160, 160)
 DEFAULT_EMBEDDING: Final = 256
 TEACHER_STRIDE: Final = 16
 
@@ -101,7 +101,9 @@ def build_default(
     from keras import Model, layers, ops
 
     inputs = layers.Input((n_mels, frames, 1), name="patch")
-    level = layers.LayerNormalization(axis=(1, 2), center=False, scale=False, epsilon=1e-4, name="level")(inputs)
+    level = layers.LayerNormalization(axis=(1, 2), center=False, scale=False, epsilon=1e-4, name="level")(
+        inputs
+    )
     steady = ops.mean(level, axis=2, keepdims=True)
     x = layers.Concatenate(name="two_views")([level, level - steady])
     first, second, third, *others = channels
@@ -120,7 +122,9 @@ def build_default(
     parts = []
     outputs = {}
     if n_teacher:
-        taught = layers.Dense(n_teacher, dtype="float32", name=TEACHER_OUTPUT)(layers.Dropout(dropout / 3)(steps))
+        taught = layers.Dense(n_teacher, dtype="float32", name=TEACHER_OUTPUT)(
+            layers.Dropout(dropout / 3)(steps)
+        )
         outputs[TEACHER_OUTPUT] = taught
         parts.append(ops.mean(taught, axis=1))
     x = layers.Dropout(dropout)(moments)
@@ -160,7 +164,13 @@ def freeze_trunk(model: Any, *, frozen: bool = True) -> None:
 
 
 def _convolve(
-    x: Any, filters: int, *, name: str, size: int | tuple[int, int] = 3, strides: int = 1, padding: str = "same"
+    x: Any,
+    filters: int,
+    *,
+    name: str,
+    size: int | tuple[int, int] = 3,
+    strides: int = 1,
+    padding: str = "same",
 ) -> Any:
     """Convolve, normalise the batch, rectify."""
     from keras import layers

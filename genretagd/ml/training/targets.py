@@ -112,7 +112,7 @@ def read_scores(path: Path) -> dict[str, Scores]:
         raise CorpusError(f"{path}: teacher scores cannot be read ({exc}), give an .npz file") from exc
     if names is None or scores is None or len(names) != len(scores):
         raise CorpusError(
-            f"{path}: no teacher scores in it, give an .npz with `id` and an array of (tracks, windows, classes)"
+            f"{path}: no teacher scores, give an .npz with `id` and an array of (tracks, windows, classes)"
         )
     return {str(name): np.asarray(row, np.float32) for name, row in zip(names, scores, strict=True)}
 
@@ -147,8 +147,10 @@ def spread(targets: Scores, *, cut: Cut, n_frames: int, steps: int, margin: floa
     return targets[before] + (targets[after] - targets[before]) * weight
 
 
-def combine(teachers: Sequence[tuple[Teacher, Mapping[str, Scores]]], name: str) -> tuple[Scores, Scores] | None:
-    """Return the targets of all teachers side by side and which of them are known, or None for an unknown track.
+def combine(
+    teachers: Sequence[tuple[Teacher, Mapping[str, Scores]]], name: str
+) -> tuple[Scores, Scores] | None:
+    """Return all teachers' targets side by side and which are known, or None for an unknown track.
 
     Returns
     -------
@@ -163,13 +165,15 @@ def combine(teachers: Sequence[tuple[Teacher, Mapping[str, Scores]]], name: str)
     windows = next(len(scores) for scores in found if scores is not None)
     parts, known = [], []
     for (teacher, _), scores in zip(teachers, found, strict=True):
-        parts.append(np.zeros((windows, teacher.size), np.float32) if scores is None else teacher.targets(scores))
+        parts.append(
+            np.zeros((windows, teacher.size), np.float32) if scores is None else teacher.targets(scores)
+        )
         known.append(np.full(teacher.size, scores is not None, np.float32))
     return np.concatenate(parts, axis=1), np.concatenate(known)
 
 
 def probe_features(targets: Scores, *, strongest: bool = True) -> Scores:
-    """Summarise a track's targets `[shape=(windows, size)]` for a linear probe: mean and, if wanted, maximum over time."""
+    """Summarise a track's targets `[shape=(windows, size)]` for a probe: mean and maximum over time."""
     mean = targets.mean(axis=0)
     return np.concatenate([mean, targets.max(axis=0)]) if strongest else mean
 
@@ -200,8 +204,8 @@ def soft_genres(
     """Guess the genres of tracks from what teachers say about them and about tracks of known genre.
 
     For each teacher a probe is fitted on the usable labelled tracks that it has heard. A track's guess is the
-    geometric mean of the probes' distributions, times the teacher's own genre scores (`own_genres`) to the power
-    `prior` where it has such classes: teachers fail differently.
+    geometric mean of the probes' distributions, times the teacher's own genre scores (`own_genres`) to
+    the power `prior` where it has such classes: teachers fail differently.
 
     Parameters
     ----------
@@ -232,7 +236,7 @@ def soft_genres(
         fit_on = known & usable & (labels >= 0)
         if len(np.unique(labels[fit_on])) < 2:
             continue
-        rows = np.flatnonzero(known)
+        rows = np.flatnonzero(known).tolist()
         few = teacher.axes.shape[0] <= MOST_COMPONENTS
         features = np.stack([probe_features(teacher.targets(scores[names[i]]), strongest=few) for i in rows])
         probe = fit_probe(features[fit_on[rows]], labels[fit_on])
@@ -242,7 +246,7 @@ def soft_genres(
         heard[rows] += 1
     logs /= np.maximum(heard, 1)[:, None]
     for _, scores in opinions:
-        rows = np.flatnonzero([name in scores for name in names])
+        rows = [i for i, name in enumerate(names) if name in scores]
         own = own_genres([scores[names[i]] for i in rows], labels=outputs[:n_labels])
         if own is not None:
             logs[rows, :n_labels] += prior * np.log(own * n_labels / 2 + RAREST)
@@ -251,15 +255,21 @@ def soft_genres(
 
 
 def own_genres(scores: Sequence[Scores], *, labels: Sequence[str], sharpness: float = 2.0) -> Scores | None:
-    """Return what a teacher's own genre classes say `[shape=(n, labels)]`, or None where it has none for some label.
+    """Return what a teacher's own genre classes say `[shape=(n, labels)]`, None where a label has none.
 
-    The scores of a label's best class, in logarithms, are standardised over the tracks, since some classes are always
-    small; then a softmax. Known are the 521 classes of YAMNet (AudioSet; Gemmeke et al. 2017).
+    The scores of a label's best class, in logarithms, are standardised over the tracks, since some classes
+    are always small; then a softmax. Known are the 521 classes of YAMNet (AudioSet; Gemmeke et al. 2017).
     """
-    if not scores or scores[0].shape[-1] != YAMNET_CLASSES or any(label not in YAMNET_GENRES for label in labels):
+    if (
+        not scores
+        or scores[0].shape[-1] != YAMNET_CLASSES
+        or any(label not in YAMNET_GENRES for label in labels)
+    ):
         return None
     means = np.stack([row.mean(axis=0) for row in scores])
-    best = np.stack([np.log(means[:, list(YAMNET_GENRES[label])].max(axis=1) + FLOOR) for label in labels], axis=1)
+    best = np.stack(
+        [np.log(means[:, list(YAMNET_GENRES[label])].max(axis=1) + FLOOR) for label in labels], axis=1
+    )
     z = sharpness * (best - best.mean(axis=0)) / (best.std(axis=0) + 1e-6)
     z = np.exp(z - z.max(axis=1, keepdims=True))
     return np.asarray(z / z.sum(axis=1, keepdims=True), np.float32)
