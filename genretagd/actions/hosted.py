@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Callable, Mapping
 from typing import Any, Final, Protocol, cast
@@ -89,6 +90,10 @@ class HostedPlugin:
             status=self.status,
             problems=self._problems,
             options=self._options,
+            settings={
+                name: self.redact(json.dumps(value, ensure_ascii=False, default=str))
+                for name, value in self.spec.options.items()
+            },
             handlers=self._handlers or (),
             summary=self._summary,
             last_error=self.last_error,

@@ -78,7 +78,8 @@ def _default(field: dataclasses.Field[Any]) -> str:
         return ", required"
     if field.default is dataclasses.MISSING or field.default in (None, (), ""):
         return ""
-    return f", default {field.default!s}"
+    default = str(field.default)
+    return f", default {default.lower() if isinstance(field.default, bool) else default}"
 
 
 def _is_required(field: dataclasses.Field[Any]) -> bool:

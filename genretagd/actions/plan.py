@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final
 
@@ -34,13 +34,36 @@ class PluginStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class PluginRecord:
-    """What `genretagd plugins` and `genretagd status` say about one action."""
+    """What `genretagd plugins` and `genretagd status` say about one action.
+
+    Attributes
+    ----------
+    name : str
+        The action.
+    source : PluginSource
+        Where its plugin comes from.
+    status : PluginStatus
+        How it is.
+    problems : tuple of str
+        Why it is not ready.
+    options : mapping of str to str, or None
+        What each option of the plugin takes, in words; None as long as it could not be loaded.
+    settings : mapping of str to str
+        The options as configured, without secrets.
+    handlers : tuple of str
+        The kinds of event it handles.
+    summary : str
+        What its author says about it.
+    last_error : str or None
+        What went wrong last.
+    """
 
     name: str
     source: PluginSource
     status: PluginStatus
     problems: tuple[str, ...] = ()
     options: Mapping[str, str] | None = None
+    settings: Mapping[str, str] = field(default_factory=dict)
     handlers: tuple[str, ...] = ()
     summary: str = ""
     last_error: str | None = None

@@ -46,12 +46,6 @@ class Redactor:
         text = _USERINFO.sub(MASK, text)
         return _UNPRINTABLE.sub(lambda match: match[0].encode("unicode_escape").decode("ascii"), text)
 
-    def shown(self, options: Mapping[str, Any]) -> dict[str, str]:
-        """Return options as text to show."""
-        return {
-            name: self(json.dumps(value, ensure_ascii=False, default=str)) for name, value in options.items()
-        }
-
 
 def _texts(value: Any) -> Iterable[str]:
     if isinstance(value, str):
