@@ -85,8 +85,7 @@ def wanted(
     primary = document.tags[0]
     given = {"model": (), "confidence": ()} if provenance is None else _provenance(provenance)
     carried = primary.values(primary.row.model) if primary.row.model else ()
-    same = read(document).genres == tuple(genres) and carried == given["model"]
-    if same or (not genres and not primary.present and not provenance):
+    if read(document).genres == tuple(genres) and carried == given["model"]:
         return list(document.tags)
     return [_with_genres(tag, genres, given) if _is_touched(tag, id3v1) else tag for tag in document.tags]
 

@@ -142,11 +142,9 @@ def from_layout(tag: Tag, lines: Sequence[str]) -> Tag:
         index, raw, name = line.split(" ", 2)
         elements.insert(int(index), Element(name, bytes.fromhex(raw)))
     present = known["present"] == "1" or bool(elements)
+    padding = int(known["padding"])
+    if (present, padding, tuple(elements)) == (tag.present, tag.padding, tag.elements):
+        return tag
     return replace(
-        tag,
-        elements=tuple(elements),
-        present=present,
-        padding=int(known["padding"]),
-        shape=known["shape"],
-        exact=True,
+        tag, elements=tuple(elements), present=present, padding=padding, shape=known["shape"], exact=True
     )

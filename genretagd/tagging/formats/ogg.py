@@ -78,7 +78,7 @@ class Ogg:
             return []
         content = vorbis.render(self._comments, tag)
         padding = tag.padding if tag.exact else len(self._packets[0]) - len(self._prefix) - len(content)
-        if padding < 0:
+        if padding < 0 or len(self._comments.suffix) > 1:
             padding = self._comments.tag.padding
         prefix = self._prefix
         if self.format == "Ogg FLAC":
