@@ -59,7 +59,7 @@ def outside_probability(logits: ArrayLike, *, n_labels: int, calibration: Calibr
     odds = (
         outside_odds(logits, n_labels=n_labels) / calibration.outside_temperature + calibration.outside_bias
     )
-    return np.asarray(1.0 / (1.0 + np.exp(-np.clip(odds, -700.0, 700.0))))
+    return np.asarray(np.exp(-np.logaddexp(0.0, -odds)))
 
 
 def confidence(logits: ArrayLike, *, n_labels: int, calibration: Calibration) -> Floats:

@@ -35,7 +35,8 @@ def serving_network(model: Any) -> Any:
             config["dtype"] = "float32"
         return type(layer).from_config(config)
 
-    copy = keras.models.clone_model(model, clone_function=in_float32)
+    uncompiled = keras.Model(model.inputs, model.output)
+    copy = keras.models.clone_model(uncompiled, clone_function=in_float32)
     copy.set_weights(model.get_weights())
     return keras.Model(copy.input, copy.output[network.GENRE_OUTPUT], name=model.name)
 

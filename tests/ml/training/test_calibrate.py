@@ -1,0 +1,98 @@
+"""Confidences mean what they say."""
+
+import numpy as np
+import pytest
+
+from genretagd.ml.training import calibrate
+from genretagd.ml.training.calibrate import Calibration
+
+
+def drawn(*, sharpness, n=4000, labels=4, seed=0):
+    """Logits with labels drawn from their softmax; the logits are sharpened afterwards."""
+    rng = np.random.default_rng(seed)
+    logits = rng.normal(0.0, 1.5, (n, labels))
+    truth = [rng.choice(labels, p=row) for row in calibrate.probabilities(logits, n_labels=labels)]
+    return logits * sharpness, np.asarray(truth)
+
+
+@pytest.mark.parametrize("sharpness", [0.5, 1.0, 2.5])
+def test_the_temperature_undoes_overconfidence_and_underconfidence(sharpness):
+    logits, truth = drawn(sharpness=sharpness)
+    assert calibrate.fit_temperature(logits, truth, n_labels=4) == pytest.approx(sharpness, rel=0.12)
+
+
+def test_calibrated_confidences_have_a_small_calibration_error():
+    logits, truth = drawn(sharpness=3.0)
+    temperature = calibrate.fit_temperature(logits, truth, n_labels=4)
+    before = calibrate.probabilities(logits, n_labels=4)
+    after = calibrate.probabilities(logits, n_labels=4, temperature=temperature)
+    right = before.argmax(axis=1) == truth
+    assert calibrate.expected_calibration_error(before.max(axis=1), right) > 0.1
+    assert calibrate.expected_calibration_error(after.max(axis=1), right) < 0.03
+
+
+def test_probabilities_of_the_labels_sum_to_one_whatever_the_outside_logits_are():
+    logits = np.random.default_rng(0).normal(0, 50, (20, 6))
+    assert calibrate.probabilities(logits, n_labels=4).sum(axis=1) == pytest.approx(np.ones(20))
+    assert calibrate.probabilities(logits, n_labels=4).shape == (20, 4)
+
+
+def test_without_outside_outputs_nothing_is_outside():
+    logits = np.zeros((3, 4))
+    assert calibrate.outside_probability(logits, n_labels=4, calibration=Calibration()).tolist() == [
+        0.0,
+        0.0,
+        0.0,
+    ]
+    assert calibrate.fit_outside(logits, [True, False, True], n_labels=4) == (1.0, 0.0)
+
+
+def test_the_outside_rule_is_fitted_to_how_often_music_is_outside():
+    rng = np.random.default_rng(1)
+    odds = rng.normal(0.0, 2.0, 5000)
+    outside = rng.random(5000) < 1.0 / (1.0 + np.exp(-(odds / 2.0 - 1.0)))
+    logits = np.stack([np.zeros(5000), odds], axis=1)
+    temperature, bias = calibrate.fit_outside(logits, outside, n_labels=1)
+    assert temperature == pytest.approx(2.0, rel=0.15)
+    assert bias == pytest.approx(-1.0, abs=0.15)
+
+
+def test_separable_music_does_not_make_the_outside_rule_diverge():
+    logits = np.array([[0.0, -9.0]] * 20 + [[0.0, 9.0]] * 20)
+    temperature, bias = calibrate.fit_outside(logits, [False] * 20 + [True] * 20, n_labels=1)
+    assert np.isfinite([temperature, bias]).all()
+    said = calibrate.outside_probability(logits, n_labels=1, calibration=Calibration(1.0, temperature, bias))
+    assert (said[:20] < 0.1).all()
+    assert (said[20:] > 0.9).all()
+
+
+def test_confidence_is_the_best_probability_times_that_of_being_inside():
+    logits = np.array([[2.0, 0.0, 1.0]])
+    best = np.exp(2.0) / (np.exp(2.0) + 1.0)
+    outside = np.exp(1.0) / (np.exp(1.0) + np.exp(2.0) + 1.0)
+    got = calibrate.confidence(logits, n_labels=2, calibration=Calibration())
+    assert got == pytest.approx([best * (1 - outside)])
+
+
+def test_the_threshold_is_the_lowest_that_keeps_the_precision():
+    confidences = np.linspace(0.0, 0.99, 100)
+    correct = confidences >= 0.5
+    threshold = calibrate.choose_threshold(confidences, correct, precision=0.9)
+    decided = confidences >= threshold
+    assert correct[decided].mean() >= 0.9
+    assert correct[confidences >= threshold - 0.01].mean() < 0.9
+
+
+def test_tracks_of_equal_confidence_are_decided_together():
+    threshold = calibrate.choose_threshold([0.9, 0.9, 0.9, 0.9, 0.2], [1, 1, 1, 0, 0], precision=0.99)
+    assert threshold == 0.9
+
+
+def test_a_precision_out_of_reach_gives_the_best_there_is():
+    threshold = calibrate.choose_threshold(np.linspace(0, 1, 50), np.arange(50) % 2 == 0, precision=1.0)
+    assert 0.0 <= threshold <= 1.0
+
+
+def test_no_calibration_error_where_confidence_equals_accuracy():
+    assert calibrate.expected_calibration_error([0.75] * 4, [1, 1, 1, 0]) == pytest.approx(0.0)
+    assert calibrate.expected_calibration_error([1.0] * 4, [0, 0, 0, 0]) == pytest.approx(1.0)
