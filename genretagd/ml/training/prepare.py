@@ -18,10 +18,10 @@ from genretagd.ml.frontend import FloatArray, FrontEnd
 from genretagd.ml.training import replicas, splits, targets
 from genretagd.ml.training.corpus import Corpus, Source, from_pool
 from genretagd.ml.training.groups import Grouping, Row, assign, find_table, read_table
+from genretagd.ml.training.lessons import FOREIGN, HIDDEN, UNKNOWN, Material
 from genretagd.ml.training.listener import Listener
 from genretagd.ml.training.material import gather
 from genretagd.ml.training.pictures import check_front_end, header
-from genretagd.ml.training.recipe import Material
 from genretagd.ml.training.spectra import as_record, cache_place, draw_all, mel_filter_bank
 
 SHOWN_PROBLEMS: Final = 8
@@ -47,7 +47,7 @@ class Ingredients:
         Folders of further music without labels of its own.
     pool_genres : mapping of str to str
         From genres that a pool's table states (patterns allowed) to labels; a name that is no label becomes
-        an outside label.
+        an outside label, an empty one says that the music is outside without a label of its own.
     teachers : tuple of Path
         Files of teachers' opinions.
     min_tracks : int
@@ -177,7 +177,7 @@ def prepare(
     stated = [_stated(source, pool_rows, ingredients.pool_genres or {}, index) for source in sources[count:]]
     pooled = np.arange(len(sources)) >= count
     echoes = {track for copy in copies if min(copy) < count for track in copy if track >= count}
-    pooled_labels = [-2 if count + i in echoes else label for i, label in enumerate(stated)]
+    pooled_labels = [HIDDEN if count + i in echoes else label for i, label in enumerate(stated)]
     pool_groups = [_pool_group(source, pool_rows, count + i) for i, source in enumerate(sources[count:])]
     material = Material(
         pictures,
@@ -307,11 +307,11 @@ def _stated(
 ) -> int:
     row = rows.get(source.track_id)
     if row is None or not row.genre:
-        return -1
+        return UNKNOWN
     for pattern, name in pool_genres.items():
         if fnmatch.fnmatchcase(row.genre, pattern):
-            return index.get(name, -1)
-    return index.get(row.genre, -1)
+            return index[name] if name else FOREIGN
+    return index.get(row.genre, UNKNOWN)
 
 
 def _pool_group(source: Source, rows: Mapping[str, Row], number: int) -> str:

@@ -19,6 +19,7 @@ from genretagd.ml.bundle import MODEL, TRAINABLE, Bundle, load_bundle, write_bun
 from genretagd.ml.classifier import Classifier
 from genretagd.ml.training import card, export, loop, splits, verdict
 from genretagd.ml.training.corpus import Corpus
+from genretagd.ml.training.lessons import FOREIGN
 from genretagd.ml.training.listener import Listener
 from genretagd.ml.training.material import Pictures
 from genretagd.ml.training.metrics import Outcomes, measure
@@ -228,13 +229,11 @@ def _fit(
         listener.step(_told(progress))
 
     own = ~prepared.material.pooled[tracks]
-    material = replace(
-        prepared.material, labels=_without(prepared.material.labels, prepared, tracks[split.test])
-    )
     model, history = learn(
-        material,
+        prepared.material,
         train=tracks[split.train][own[split.train]],
         valid=tracks[split.valid][own[split.valid]],
+        held_out=tracks[np.concatenate([split.valid, split.test])],
         recipe=plan.recipe,
         folder=folder,
         shared=shared,
@@ -363,7 +362,8 @@ def _finish(
 def _measurable(prepared: Prepared) -> NDArray[np.int32]:
     """Return the corpus' tracks, and the pool's that state a genre."""
     material = prepared.material
-    return np.flatnonzero(~material.pooled | (material.labels >= 0)).astype(np.int32)
+    known = (material.labels >= 0) | (material.labels == FOREIGN)
+    return np.flatnonzero(~material.pooled | known).astype(np.int32)
 
 
 def _fewest_groups(prepared: Prepared, tracks: NDArray[np.int32]) -> int:
@@ -376,14 +376,8 @@ def _fewest_groups(prepared: Prepared, tracks: NDArray[np.int32]) -> int:
 
 def _truth(prepared: Prepared) -> NDArray[np.int32]:
     labels = prepared.material.labels
-    return np.where(labels < len(prepared.material.label_names), labels, -1).astype(np.int32)
-
-
-def _without(labels: NDArray[np.int32], prepared: Prepared, held_out: NDArray[np.int32]) -> NDArray[np.int32]:
-    """Return labels under which held-out tracks of the pool are not learnt from."""
-    hidden = labels.copy()
-    hidden[held_out[prepared.material.pooled[held_out]]] = -2
-    return hidden
+    inside = (labels >= 0) & (labels < len(prepared.material.label_names))
+    return np.where(inside, labels, -1).astype(np.int32)
 
 
 def _begin(work: Path, plan: Plan, prepared: Prepared, listener: Listener) -> None:
