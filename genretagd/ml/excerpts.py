@@ -24,7 +24,7 @@ EARLIER_SECONDS: Final = 20.0
 """Where to try again when a seek landed behind the excerpt's start."""
 
 TOO_EARLY_SECONDS: Final = 60.0
-"""A seek that lands this far before its target went wrong: in whole files key points are 27 s apart at most."""
+"""A seek that lands this far before its target went wrong: key points are 27 s apart at most (APE)."""
 
 FROM_START_SECONDS: Final = 1200.0
 """Where seeking fails a track is decoded from its start up to an excerpt this far in; an excerpt beyond is
