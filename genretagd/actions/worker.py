@@ -97,6 +97,7 @@ class ActionWorker:
         self._breaker = CircuitBreaker(random=around.random, backoff=around.breaker)
         self._hands = _Hands()
         self._flush_wanted = False
+        self._flush_owed = False  # told once before: not to wait for the next idleness
 
     def wants(self, kind: str) -> bool:
         """Return whether events of a kind are to be kept for this action."""
@@ -106,7 +107,7 @@ class ActionWorker:
         """Take up what an earlier run left; once, before the first step."""
         latest = self._around.now() + self._around.backoff.longest_seconds
         if self._around.outbox.recover(self.name, latest=latest):
-            self._flush_wanted = True
+            self._flush_owed = True
 
     def flush(self) -> None:
         """Ask for on_idle as soon as nothing waits any more; from any thread."""
@@ -224,6 +225,7 @@ class ActionWorker:
             return False
         return (
             self._flush_wanted
+            or self._flush_owed
             or hands.unconfirmed >= FLUSH_EVENTS
             or now - hands.unconfirmed_since >= FLUSH_SECONDS
         )
@@ -237,6 +239,7 @@ class ActionWorker:
                 self._flush_failed(exc, now)
             return
         self._breaker.succeeded()
+        self._flush_owed = False
         self._around.outbox.confirmed(self.name)
         self._hands.unconfirmed, self._hands.unconfirmed_since = 0, math.inf
         self._hands.used_at = now
@@ -253,7 +256,7 @@ class ActionWorker:
         )
         self.plugin.log.warning("on_idle: %s, told again in %.0f s", error, delay)
         self._hands.unconfirmed, self._hands.unconfirmed_since = 0, math.inf
-        self._flush_wanted = True
+        self._flush_owed = True
         self.plugin.drop()
         self._count_failure(now)
 
@@ -263,7 +266,7 @@ class ActionWorker:
         if self._hands.unconfirmed:
             self._around.outbox.recover(self.name, latest=math.inf)
             self._hands.unconfirmed, self._hands.unconfirmed_since = 0, math.inf
-            self._flush_wanted = True
+            self._flush_owed = True
         self.plugin.drop()
 
     def _rest(self, now: float) -> float:
