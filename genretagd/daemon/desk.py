@@ -58,8 +58,8 @@ class Desk:
         Is told what became of each file.
     unsettle : callable
         Makes a path settle anew, because it changed while it was in hand.
-    clock, wall : callable
-        Monotonic seconds, and seconds since the epoch.
+    wall : callable
+        Seconds since the epoch.
     """
 
     def __init__(
@@ -71,7 +71,6 @@ class Desk:
         look: Callable[[str], Look | None],
         told: Told,
         unsettle: Callable[[str], None],
-        clock: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
     ) -> None:
         self._queue = queue
@@ -80,12 +79,11 @@ class Desk:
         self._look = look
         self._told = told
         self._unsettle = unsettle
-        self._clock = clock
         self._wall = wall
 
     def known(self, path: str, version: FileVersion) -> bool:
         """Return whether nothing is to be done about a file: it was dealt with, or it waits already."""
-        if path in self._queue:
+        if self._queue.holds(path, version):
             return True
         try:
             found = self._versions.done(path, version, self._judgement_for(path))
@@ -97,9 +95,8 @@ class Desk:
     def take_in(self, settled: Settled) -> None:
         """Queue a file that is whole, unless this version of it was dealt with."""
         look = settled.look
-        if settled.path in self._queue or not self.known(settled.path, look.version):
-            identity = (look.version.device, look.version.inode)
-            self._queue.put(Task(settled.path, look.changed_at, identity, self._clock()))
+        if not self.known(settled.path, look.version):
+            self._queue.put(Task(settled.path, look.changed_at, look.version))
 
     def work_on(self, task: Task, process: Process) -> Outcome | None:
         """Deal with a file in hand.
@@ -161,4 +158,6 @@ class Desk:
             if 0 < attempts < MAX_ATTEMPTS:
                 self._queue.put_later(task, retry_seconds(attempts))
         self._told.outcome(outcome)
+        if self._judgement_for(task.path) != judgement:  # the model or the policy changed meanwhile
+            self._unsettle(task.path)
         return outcome

@@ -10,6 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
+from genretagd.domain import FileVersion
+
 QUEUE_LIMIT: Final = 50_000
 FIRST_RETRY_SECONDS: Final = 30.0
 LONGEST_RETRY_SECONDS: Final = 6 * 3600.0
@@ -30,16 +32,18 @@ class Task:
         The file.
     changed_at : float
         When it arrived, in seconds since the epoch; the newest is taken first.
-    identity : tuple of int
-        Device and inode: hard links to one file are not worked on at the same time.
-    settled_at : float
-        When it was found whole, on the monotonic clock.
+    version : FileVersion
+        What settled.
     """
 
     path: str
     changed_at: float
-    identity: tuple[int, int]
-    settled_at: float
+    version: FileVersion
+
+    @property
+    def identity(self) -> tuple[int, int]:
+        """Device and inode: hard links to one file are not worked on at the same time."""
+        return self.version.device, self.version.inode
 
 
 class WorkQueue:
@@ -135,9 +139,12 @@ class WorkQueue:
             self._closed = True
             self._changed.notify_all()
 
-    def __contains__(self, path: object) -> bool:
+    def holds(self, path: str, version: FileVersion) -> bool:
+        """Return whether this very version of a file waits or is in hand."""
         with self._changed:
-            return path in self._tasks or path in self._later or path in self._in_hand
+            later = self._later.get(path)
+            tasks = (self._tasks.get(path), self._in_hand.get(path), later[1] if later else None)
+            return any(task is not None and task.version == version for task in tasks)
 
     def __len__(self) -> int:
         return len(self._tasks)

@@ -16,7 +16,7 @@ from genretagd.watcher.events import NoticeKind
 from genretagd.watcher.root import RootReport, RootSettings, RootThread, RootWatcher
 
 FORGET_EVERY_SECONDS: Final = 24 * 3600.0
-FORGET_AFTER_SECONDS: Final = 30 * 24 * 3600.0
+FORGET_AFTER_SECONDS: Final = 7 * 24 * 3600.0
 """Records of files that are gone are kept so long, in case they come back."""
 
 STOP_SECONDS: Final = 1.0
@@ -69,12 +69,17 @@ class Roots:
         Forgets files that are long gone.
     expect : callable
         Called when a file begins to settle.
+    news : callable
+        Called when a root is otherwise than before.
     """
 
-    def __init__(self, desk: Desk, *, versions: Versions, expect: Callable[[], None]) -> None:
+    def __init__(
+        self, desk: Desk, *, versions: Versions, expect: Callable[[], None], news: Callable[[], None]
+    ) -> None:
         self._desk = desk
         self._versions = versions
         self._expect = expect
+        self._news = news
         self._threads: dict[RootSettings, RootThread] = {}
         self._forgot_at: dict[str, float] = {}
 
@@ -123,11 +128,19 @@ class Roots:
             settings,
             known=self._desk.known,
             deliver=self._desk.take_in,
-            say=lambda level, text: logs.say(level, text, event="root"),
+            say=self._say,
             expect=self._expect,
-            scanned=self._forget_missing,
+            scanned=self._scanned,
             wake=wake,
         )
+
+    def _say(self, level: str, text: str) -> None:
+        logs.say(level, text, event="root")
+        self._news()
+
+    def _scanned(self, root: str) -> None:
+        self._news()
+        self._forget_missing(root)
 
     def _forget_missing(self, root: str) -> None:
         now = time.time()

@@ -145,7 +145,7 @@ class Service:
             unsettle=self._unsettle,
         )
         self._crew = Crew(engine, self._queue, desk)
-        self._roots = Roots(desk, versions=versions, expect=self._crew.expect)
+        self._roots = Roots(desk, versions=versions, expect=self._crew.expect, news=self._hear_news)
         stack.callback(self._write_status)
         self._serve_metrics(config.metrics.metrics_port)
         stack.callback(self._serve_metrics, 0)
@@ -155,6 +155,7 @@ class Service:
         stack.callback(self._roots.stop)
 
         self._state = "running"
+        self._write_status()
         self._supervisor.ready(f"watching {len(settings)} directories")
         logs.say("info", f"watching {', '.join(s.path for s in settings)}", event="started")
 

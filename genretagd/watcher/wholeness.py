@@ -128,7 +128,7 @@ def _asf(file: BinaryIO, size: int) -> int:
     position = 0
     for _ in range(2):
         if position + 24 > size:
-            return max(position, size + 1)
+            return max(position, size + 1) if position else 0
         file.seek(position)
         guid, length = struct.unpack("<16sQ", file.read(24))
         if position == 0 and guid[:4] != b"\x30\x26\xb2\x75":

@@ -1,0 +1,263 @@
+from __future__ import annotations
+
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from genretagd.daemon.desk import PAUSE_SECONDS, Desk
+from genretagd.daemon.queue import WorkQueue
+from genretagd.domain import FileVersion, Outcome, Status, TagChange
+from genretagd.errors import LedgerError, WorkerError
+from genretagd.ledger.database import Database
+from genretagd.ledger.versions import MAX_ATTEMPTS, Judgement, Versions
+from genretagd.settling import Look, Settled
+
+BEFORE = FileVersion(1, 10, 100, 1)
+AFTER = FileVersion(1, 11, 120, 2)
+
+
+class Office:
+    """A desk with everything around it: files, a pipeline, a clock, ears."""
+
+    def __init__(self, database) -> None:
+        self.now = 0.0
+        self.files = {"/m/a.mp3": Look(BEFORE, 5.0)}
+        self.judgement = Judgement("bundle", "policy")
+        self.kept: list[Outcome] = []
+        self.told: list[Outcome] = []
+        self.troubles: list[str | None] = []
+        self.unsettled: list[str] = []
+        self.processed: list[str] = []
+        self.database = database
+        self.versions = Versions(database, exists=lambda path: path.decode() in self.files)
+        self.queue = WorkQueue(clock=lambda: self.now)
+        self.desk = Desk(
+            queue=self.queue,
+            versions=self.versions,
+            judgement_for=lambda _path: self.judgement,
+            look=self.files.get,
+            told=self,
+            unsettle=self.unsettled.append,
+            wall=lambda: 1e9 + self.now,
+        )
+
+    def keep(self, outcome):
+        self.kept.append(outcome)
+
+    def outcome(self, outcome):
+        self.told.append(outcome)
+
+    def trouble(self, problem):
+        self.troubles.append(problem)
+
+    def settle(self, path="/m/a.mp3"):
+        self.desk.take_in(Settled(path, self.files[path], 5.0))
+
+    def tag(self, path, /, *, tell):
+        """Stand in for the pipeline: tags as it does, by a new file in the place of the old one."""
+        self.processed.append(str(path))
+        version = self.files[str(path)].version
+        after = replace(
+            version, inode=version.inode + 1, size=version.size + 20, mtime_ns=version.mtime_ns + 1
+        )
+        self.files[str(path)] = Look(after, 6.0)
+        change = TagChange(path, (), ("Rock",), {}, {}, version, after)
+        outcome = Outcome(path, Status.TAGGED, after=("Rock",), change=change)
+        with self.database.transaction():
+            tell(outcome)
+        return outcome
+
+    def work(self, process=None) -> list[Outcome | None]:
+        done = []
+        while (task := self.queue.take_now()) is not None:
+            done.append(self.desk.work_on(task, process or self.tag))
+        return done
+
+
+@pytest.fixture
+def office(tmp_path):
+    with closing(Database(tmp_path / "ledger.sqlite3")) as database:
+        yield Office(database)
+
+
+def ending(status: Status, **fields):
+    def process(path: Path, /, *, tell) -> Outcome:
+        return Outcome(path, status, reason="because", code="code", **fields)
+
+    return process
+
+
+def test_a_settled_file_is_processed_recorded_and_told(office):
+    office.settle()
+    assert [outcome.status for outcome in office.work()] == [Status.TAGGED]
+    assert office.versions.find("/m/a.mp3").version == AFTER
+    assert len(office.kept) == len(office.told) == 1
+
+
+def test_our_own_write_is_known_by_what_it_wrote(office):
+    office.settle()
+    office.work()
+    office.settle()
+    assert office.work() == []
+    assert office.processed == ["/m/a.mp3"]
+
+
+def test_what_somebody_else_writes_afterwards_is_processed(office):
+    office.settle()
+    office.work()
+    office.files["/m/a.mp3"] = Look(replace(AFTER, mtime_ns=99), 7.0)
+    office.settle()
+    assert len(office.work()) == 1
+
+
+def test_a_file_queued_twice_is_processed_once(office):
+    office.settle()
+    office.settle()
+    assert len(office.work()) == 1
+
+
+def test_a_file_that_is_gone_when_its_turn_comes_is_nobodys_failure(office):
+    office.settle()
+    office.files.clear()
+    assert office.work() == [None]
+    assert office.told == []
+    assert office.versions.find("/m/a.mp3") is None
+
+
+def test_a_file_deleted_in_hand_is_nobodys_failure(office):
+    def process(path, /, *, tell):
+        office.files.clear()
+        return Outcome(path, Status.FAILED, code="unreadable")
+
+    office.settle()
+    assert office.work(process) == [None]
+    assert office.told == []
+
+
+def test_a_file_replaced_in_hand_settles_anew_and_nothing_is_recorded(office):
+    def process(path, /, *, tell):
+        office.files[str(path)] = Look(AFTER, 7.0)
+        return Outcome(path, Status.UNSURE)
+
+    office.settle()
+    assert office.work(process) == [None]
+    assert office.unsettled == ["/m/a.mp3"]
+    assert office.versions.find("/m/a.mp3") is None
+
+
+def test_a_failure_that_will_not_heal_is_not_tried_again(office):
+    office.settle()
+    office.work(ending(Status.FAILED))
+    assert office.queue.later == 0
+    office.settle()
+    assert office.work() == []
+
+
+def test_a_failure_that_may_heal_is_tried_again_after_growing_pauses(office):
+    office.settle()
+    times = []
+    for _ in range(3):
+        while not office.work(ending(Status.FAILED, transient=True)):
+            office.now += 1.0
+        times.append(office.now)
+    assert times == [0.0, 30.0, 150.0]
+    assert office.versions.find("/m/a.mp3").attempts == 3
+
+
+def test_a_failure_that_never_heals_is_given_up(office):
+    office.settle()
+    for _ in range(MAX_ATTEMPTS):
+        assert len(office.work(ending(Status.FAILED, transient=True))) == 1
+        office.now += 7 * 3600
+    assert office.work() == []
+    assert office.queue.later == 0
+
+
+def test_attempts_are_remembered_through_a_restart_and_the_file_is_taken_up_at_once(office):
+    office.settle()
+    office.work(ending(Status.FAILED, transient=True))
+    again = Office(office.database)
+    again.settle()
+    assert len(again.work(ending(Status.FAILED, transient=True))) == 1
+    assert again.versions.find("/m/a.mp3").attempts == 2
+
+
+@pytest.mark.parametrize("error", [LedgerError("the disk is full"), WorkerError("worker: cannot be started")])
+def test_what_is_no_files_fault_is_said_and_the_file_is_tried_again_later(office, error):
+    def process(path, /, *, tell):
+        raise error
+
+    office.settle()
+    assert office.work(process) == [None]
+    assert office.troubles == [str(error)]
+    assert office.versions.find("/m/a.mp3") is None
+    office.now += PAUSE_SECONDS
+    assert [outcome.status for outcome in office.work()] == [Status.TAGGED]
+    assert office.troubles[-1] is None
+
+
+def test_a_tag_that_is_written_but_cannot_be_recorded_is_said(office, monkeypatch):
+    office.settle()
+
+    def fail(*_arguments, **_options):
+        raise LedgerError("the disk is full")
+
+    monkeypatch.setattr(office.versions, "record", fail)
+    assert office.work() == [None]
+    assert office.troubles == ["the disk is full"]
+    assert office.kept == []
+
+
+def test_another_bundle_opens_every_file_again(office):
+    office.settle()
+    office.work(ending(Status.UNSURE))
+    office.judgement = Judgement("better bundle", "policy")
+    office.settle()
+    assert len(office.work()) == 1
+
+
+def test_a_moved_file_is_not_processed_again(office):
+    office.settle()
+    office.work()
+    office.files["/m/b.mp3"] = office.files.pop("/m/a.mp3")
+    office.settle("/m/b.mp3")
+    assert office.work() == []
+    assert office.versions.find("/m/b.mp3") is not None
+
+
+def test_a_further_hard_link_is_not_processed_again(office):
+    office.settle()
+    office.files["/m/b.mp3"] = office.files["/m/a.mp3"]
+    office.settle("/m/b.mp3")
+    office.work(ending(Status.SKIPPED))
+    assert {office.versions.find(path).status for path in office.files} == {Status.SKIPPED}
+    assert len(office.told) == 1
+
+
+def test_what_a_link_leads_to_is_processed_not_the_link(office, tmp_path):
+    target, link = tmp_path / "t.mp3", tmp_path / "l.mp3"
+    target.write_bytes(b"x")
+    link.symlink_to(target)
+    office.files[str(link)] = office.files[str(target)] = Look(BEFORE, 5.0)
+    office.settle(str(link))
+    office.work(ending(Status.UNSURE))
+    assert office.told[0].path == target
+    assert office.desk.known(str(link), BEFORE)
+
+
+def test_a_model_that_changed_while_a_file_was_in_hand_opens_that_file_again(office):
+    def process(path, /, *, tell):
+        office.judgement = Judgement("better bundle", "policy")
+        return Outcome(path, Status.UNSURE)
+
+    office.settle()
+    office.work(process)
+    assert office.unsettled == ["/m/a.mp3"]
+
+
+def test_a_version_that_waits_is_known_and_another_of_the_same_file_is_not(office):
+    office.settle()
+    assert office.desk.known("/m/a.mp3", BEFORE)
+    assert not office.desk.known("/m/a.mp3", AFTER)

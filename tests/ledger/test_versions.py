@@ -1,0 +1,142 @@
+from __future__ import annotations
+
+import os
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from genretagd.domain import FileVersion, Outcome, Status
+from genretagd.ledger.database import Database
+from genretagd.ledger.versions import MAX_ATTEMPTS, Judgement, Versions
+
+MINE = Judgement("bundle 1", "policy 1")
+VERSION = FileVersion(device=5, inode=77, size=1000, mtime_ns=123)
+
+
+@pytest.fixture
+def database(tmp_path):
+    with closing(Database(tmp_path / "ledger.sqlite3")) as database:
+        yield database
+
+
+@pytest.fixture
+def there() -> set[str]:
+    """Return the paths that exist; tests add and remove some."""
+    return set()
+
+
+@pytest.fixture
+def versions(database, there):
+    return Versions(database, exists=lambda path: os.fsdecode(path) in there)
+
+
+def record(
+    versions, path="/m/a.mp3", version=VERSION, *, status=Status.UNSURE, judgement=MINE, attempts=0, at=1e9
+):
+    outcome = Outcome(Path(path), status, reason="why", code="code")
+    versions.record(outcome, version, judgement, attempts=attempts, at=at)
+
+
+def test_what_was_recorded_is_done(versions):
+    record(versions)
+    found = versions.done("/m/a.mp3", VERSION, MINE)
+    assert found is not None
+    assert (found.status, found.code, found.reason, found.final) == (Status.UNSURE, "code", "why", True)
+
+
+@pytest.mark.parametrize(
+    "change", [{"inode": 78}, {"size": 1001}, {"mtime_ns": 124}], ids=lambda c: next(iter(c))
+)
+def test_another_version_of_the_file_is_not_done(versions, change):
+    record(versions)
+    assert versions.done("/m/a.mp3", replace(VERSION, **change), MINE) is None
+
+
+@pytest.mark.parametrize("other", [Judgement("bundle 2", "policy 1"), Judgement("bundle 1", "policy 2")])
+def test_another_bundle_or_policy_opens_the_file_again(versions, other):
+    record(versions)
+    assert versions.done("/m/a.mp3", VERSION, other) is None
+
+
+def test_a_device_number_that_changed_with_a_mount_changes_nothing(versions):
+    record(versions)
+    assert versions.done("/m/a.mp3", replace(VERSION, device=6), MINE) is not None
+
+
+def test_a_moved_file_keeps_its_history_and_the_old_path_loses_it(versions, there):
+    record(versions)
+    there.add("/m/b.mp3")
+    assert versions.done("/m/b.mp3", VERSION, MINE) is not None
+    assert versions.find("/m/b.mp3").status is Status.UNSURE
+    assert versions.find("/m/a.mp3") is None
+
+
+def test_a_further_hard_link_shares_the_history(versions, there):
+    record(versions)
+    there |= {"/m/a.mp3", "/m/b.mp3"}
+    assert versions.done("/m/b.mp3", VERSION, MINE) is not None
+    assert versions.find("/m/a.mp3") is not None
+
+
+def test_a_move_over_another_file_replaces_its_history(versions, there):
+    record(versions, "/m/a.mp3")
+    record(versions, "/m/b.mp3", replace(VERSION, inode=9), status=Status.KEPT)
+    there.add("/m/b.mp3")
+    assert versions.done("/m/b.mp3", VERSION, MINE).status is Status.UNSURE
+
+
+def test_a_failure_that_may_heal_is_not_final_until_it_was_tried_often_enough(versions):
+    record(versions, status=Status.FAILED, attempts=1)
+    assert not versions.done("/m/a.mp3", VERSION, MINE).final
+    record(versions, status=Status.FAILED, attempts=MAX_ATTEMPTS)
+    assert versions.done("/m/a.mp3", VERSION, MINE).final
+
+
+def test_numbers_and_names_at_their_limits_survive(versions):
+    path = os.fsdecode(b"/m/\xff\xfe.mp3")
+    version = FileVersion(device=2**40, inode=2**64 - 1, size=2**50, mtime_ns=-1)
+    record(versions, path, version)
+    assert versions.done(path, version, MINE).path == path
+    assert versions.find(path).version == version
+
+
+def test_files_are_counted_by_status_and_failures_by_code(versions):
+    record(versions, "/m/a.mp3", status=Status.TAGGED)
+    record(versions, "/m/b.mp3", status=Status.FAILED)
+    record(versions, "/m/c.mp3", status=Status.FAILED)
+    assert versions.counts() == {"tagged": 1, "failed": 2}
+    assert versions.failures() == {"code": 2}
+
+
+def test_files_long_gone_are_forgotten_and_all_others_stay(versions, there):
+    for number in range(10):
+        path = f"/m/{number}.mp3"
+        record(versions, path, replace(VERSION, inode=number))
+        there.add(path)
+    record(versions, "/m/old.mp3", replace(VERSION, inode=20), at=10.0)
+    record(versions, "/m/new.mp3", replace(VERSION, inode=21), at=1000.0)
+    record(versions, "/mm/elsewhere.mp3", replace(VERSION, inode=22), at=10.0)
+    assert versions.forget_missing("/m", older_than=500.0) == 1
+    assert versions.find("/m/old.mp3") is None
+    assert versions.find("/m/new.mp3") is not None
+    assert versions.find("/mm/elsewhere.mp3") is not None
+
+
+def test_an_unmounted_share_makes_nothing_forgotten(versions, there):
+    for number in range(10):
+        record(versions, f"/m/{number}.mp3", replace(VERSION, inode=number), at=10.0)
+    there.add("/m/0.mp3")
+    assert versions.forget_missing("/m", older_than=500.0) == 0
+    assert versions.counts() == {"unsure": 10}
+
+
+def test_forgetting_goes_through_any_number_of_files(versions, there, database):
+    with database.transaction():
+        for number in range(2500):
+            path = f"/m/{number}.mp3"
+            record(versions, path, replace(VERSION, inode=number), at=10.0)
+            if number % 5:
+                there.add(path)
+    assert versions.forget_missing("/m", older_than=500.0) == 500

@@ -1,0 +1,106 @@
+from __future__ import annotations
+
+import pytest
+
+from genretagd.watcher.ignoring import IgnoreRules, is_audio_name, is_directory_name
+
+
+@pytest.mark.parametrize(
+    "name", ["a.mp3", "A.FLAC", "ä ö.Opus", "a.part.b.ogg", "tmp.wav", "x.m4a", "one.dsf"]
+)
+def test_finished_audio_files_are_looked_at(name):
+    assert is_audio_name(name)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "a.mp3.part", "a.part.mp3", "a.mp3.crdownload", "a.flac.!qB", "a.tmp.mp3", "a.temp.m4a", "a.mp3.tmp",
+        ".syncthing.a.mp3", ".syncthing.a.mp3.tmp", "._a.mp3", "~a.mp3", "a.mp3~", "a~tmp.mp3", "a~.flac",
+        ".a.mp3.Xy12Zw", "a.mp3.aria2", "a.download.mp3", "cover.jpg", "mp3", ".mp3", "a.mp3.filepart",
+    ],
+)  # fmt: skip
+def test_unfinished_hidden_and_other_files_are_not(name):
+    assert not is_audio_name(name)
+
+
+@pytest.mark.parametrize(
+    "name", ["@eaDir", "@EADIR", "#recycle", ".stversions", ".Trash-1000", "lost+found", "$RECYCLE.BIN"]
+)
+def test_litter_of_nas_boxes_and_sync_tools_is_not_entered(name):
+    assert not is_directory_name(name)
+
+
+@pytest.fixture
+def tree(tmp_path):
+    for directory in ("a/b", "c", "@eaDir", ".hidden"):
+        (tmp_path / directory).mkdir(parents=True)
+    return tmp_path
+
+
+def wants(tree, path: str, patterns=()) -> bool:
+    return IgnoreRules(str(tree), patterns).wants(f"{tree}/{path}")
+
+
+def test_without_rules_every_visible_audio_file_is_wanted(tree):
+    assert wants(tree, "a/b/x.mp3")
+    assert not wants(tree, "@eaDir/x.mp3")
+    assert not wants(tree, ".hidden/x.mp3")
+    assert not IgnoreRules(str(tree / "a")).wants(f"{tree}/c/x.mp3")
+
+
+@pytest.mark.parametrize(
+    ("patterns", "path", "wanted"),
+    [
+        (["*.wav"], "a/x.wav", False),
+        (["*.wav"], "a/x.mp3", True),
+        (["/c"], "c/x.mp3", False),
+        (["/b"], "a/b/x.mp3", True),
+        (["b/"], "a/b/x.mp3", False),
+        (["*.mp3", "!keep.mp3"], "a/keep.mp3", True),
+        (["a/**/x.mp3"], "a/b/x.mp3", False),
+    ],
+)
+def test_patterns_mean_what_they_mean_to_git(tree, patterns, path, wanted):
+    assert wants(tree, path, patterns) is wanted
+
+
+def test_an_ignore_file_holds_for_its_directory_and_below(tree):
+    (tree / "a" / ".genretagdignore").write_text("# comment\n*.mp3\n")
+    assert not wants(tree, "a/b/x.mp3")
+    assert wants(tree, "c/x.mp3")
+
+
+def test_an_inner_ignore_file_takes_back_what_an_outer_one_ignores(tree):
+    (tree / ".genretagdignore").write_text("*.mp3\n")
+    (tree / "a" / ".genretagdignore").write_text("!*.mp3\n")
+    assert wants(tree, "a/x.mp3")
+    assert not wants(tree, "c/x.mp3")
+
+
+def test_nomedia_closes_a_directory_and_all_below(tree):
+    (tree / "a" / ".nomedia").touch()
+    assert not wants(tree, "a/b/x.mp3")
+    assert wants(tree, "c/x.mp3")
+
+
+def test_an_empty_ndignore_closes_a_directory_and_a_filled_one_is_patterns(tree):
+    (tree / "a" / ".ndignore").touch()
+    (tree / "c" / ".ndignore").write_text("x*\n")
+    assert not wants(tree, "a/x.mp3")
+    assert not wants(tree, "c/x.mp3")
+    assert wants(tree, "c/y.mp3")
+
+
+def test_a_new_ignore_file_counts_after_clear(tree):
+    rules = IgnoreRules(str(tree))
+    assert rules.wants(f"{tree}/a/x.mp3")
+    (tree / "a" / ".nomedia").touch()
+    rules.clear()
+    assert not rules.wants(f"{tree}/a/x.mp3")
+
+
+def test_names_that_are_not_text_are_judged_like_others(tree):
+    rules = IgnoreRules(str(tree), ["*.wav"])
+    assert rules.wants(f"{tree}/a/\udcff.mp3")
+    assert not rules.wants(f"{tree}/a/\udcff.wav")

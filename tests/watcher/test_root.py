@@ -1,0 +1,297 @@
+"""A root with an injected clock and an event source of the tests' own, over real files."""
+
+from __future__ import annotations
+
+import os
+import shutil
+
+import pytest
+
+from genretagd.watcher.events import NoticeKind, WatchLimitError
+from genretagd.watcher.filesystems import Mount
+from genretagd.watcher.root import CHECK_SECONDS, FULL_PASS_EVERY, RootSettings, RootState, RootWatcher
+
+
+class Source:
+    """Events that the tests send."""
+
+    def __init__(self) -> None:
+        self.alive = True
+        self.closed = 0
+
+    def healthy(self) -> bool:
+        return self.alive
+
+    def close(self) -> None:
+        self.closed += 1
+
+
+class Bench:
+    """A root watcher, what it delivered and what it said."""
+
+    def __init__(self, root, *, mount="ext4", refuse=None, known=None, **settings) -> None:
+        self.sources: list[Source] = []
+        self.delivered: list[str] = []
+        self.said: list[str] = []
+        self.scanned: list[str] = []
+        self.known: set[str] = set() if known is None else known
+        self.refuse = refuse
+        self.now = 0.0
+        self.root = root
+        self.watcher = RootWatcher(
+            RootSettings(str(root), **({"settle_seconds": 5.0} | settings)),
+            known=lambda path, _version: path in self.known,
+            deliver=self.deliver,
+            say=lambda level, text: self.said.append(f"{level}: {text}"),
+            scanned=self.scanned.append,
+            watch_events=self.watch,
+            mount=lambda _path: Mount("/", mount),
+            clock=lambda: self.now,
+        )
+
+    def watch(self, _root, _inbox, *, follow):
+        if self.refuse:
+            raise self.refuse
+        self.sources.append(Source())
+        return self.sources[-1]
+
+    def deliver(self, settled) -> None:
+        self.delivered.append(os.path.relpath(settled.path, self.root))
+        self.known.add(settled.path)
+
+    def event(self, kind: NoticeKind, path) -> None:
+        self.watcher.inbox.put(kind, str(self.root / path))
+
+    def run(self, seconds: float) -> list[str]:
+        """Let time pass, stepping whenever the watcher asks for it, and return what was delivered."""
+        end = self.now + seconds
+        self.delivered = []
+        while True:
+            due = max(self.watcher.step(self.now), self.now + 0.001)
+            if due > end:
+                self.now = end
+                self.watcher.step(self.now)
+                return sorted(self.delivered)
+            self.now = due
+
+    @property
+    def state(self) -> RootState:
+        return self.watcher.report().state
+
+
+@pytest.fixture
+def music(tmp_path):
+    root = tmp_path / "music"
+    root.mkdir()
+    return root
+
+
+def put(path, content=b"x") -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+
+
+def test_files_that_came_while_nobody_watched_are_found_at_the_start(music):
+    put(music / "a" / "x.flac")
+    assert Bench(music).run(6) == ["a/x.flac"]
+
+
+def test_files_that_are_known_are_not_delivered(music):
+    put(music / "x.flac")
+    put(music / "y.flac")
+    assert Bench(music, known={str(music / "x.flac")}).run(6) == ["y.flac"]
+
+
+def test_an_event_leads_to_a_delivery_after_the_settle_time(music):
+    bench = Bench(music)
+    bench.run(10)
+    put(music / "x.flac")
+    bench.event(NoticeKind.FILE, "x.flac")
+    assert bench.run(4.9) == []
+    assert bench.run(0.2) == ["x.flac"]
+
+
+def test_a_directory_moved_in_is_delivered_whole(music, tmp_path):
+    bench = Bench(music)
+    bench.run(1)
+    put(tmp_path / "new" / "disc 1" / "x.flac")
+    put(tmp_path / "new" / "y.flac")
+    (tmp_path / "new").rename(music / "new")
+    bench.event(NoticeKind.DIRECTORY, "new")
+    assert bench.run(6) == ["new/disc 1/x.flac", "new/y.flac"]
+
+
+def test_a_rename_while_waiting_is_delivered_under_the_new_name_only(music):
+    bench = Bench(music)
+    bench.run(1)
+    put(music / "x.flac")
+    bench.event(NoticeKind.FILE, "x.flac")
+    bench.run(2)
+    (music / "x.flac").rename(music / "X.flac")
+    bench.event(NoticeKind.FILE_GONE, "x.flac")
+    bench.event(NoticeKind.FILE, "X.flac")
+    assert bench.run(6) == ["X.flac"]
+
+
+def test_what_the_rules_ignore_is_not_delivered_even_if_an_event_tells(music):
+    bench = Bench(music, ignore=("*.wav",))
+    bench.run(1)
+    for name in ("x.wav", "@eaDir/x.flac", "x.part.flac"):
+        put(music / name)
+        bench.event(NoticeKind.FILE, name)
+    assert bench.run(6) == []
+
+
+def test_lost_events_are_answered_by_one_rescan_and_said(music):
+    bench = Bench(music)
+    bench.run(1)
+    put(music / "x.flac")
+    scans = bench.watcher.report().scans
+    bench.watcher.inbox.overflow()
+    bench.watcher.inbox.overflow()
+    assert bench.run(10) == ["x.flac"]
+    report = bench.watcher.report()
+    assert (report.scans, report.overflows) == (scans + 1, 1)
+    assert any("events were lost" in text for text in bench.said)
+
+
+def test_a_dead_observer_is_noticed_started_again_and_answered_by_a_rescan(music):
+    bench = Bench(music)
+    bench.run(1)
+    put(music / "x.flac")
+    bench.sources[0].alive = False
+    assert bench.run(CHECK_SECONDS + 6) == ["x.flac"]
+    assert len(bench.sources) == 2
+    assert bench.sources[0].closed == 1
+    assert bench.watcher.report().restarts == 1
+
+
+def test_a_safety_rescan_finds_what_no_event_told(music):
+    bench = Bench(music, rescan_seconds=600.0)
+    bench.run(1)
+    put(music / "x.flac")
+    assert bench.run(590) == []
+    assert bench.run(20) == ["x.flac"]
+
+
+def test_a_root_that_goes_away_is_said_once_and_resumes(music, tmp_path):
+    put(music / "x.flac")
+    bench = Bench(music)
+    bench.run(10)
+    music.rename(tmp_path / "unplugged")
+    bench.run(600)
+    assert bench.state is RootState.AWAY
+    assert sum("waiting for it to come back" in text for text in bench.said) == 1
+    (tmp_path / "unplugged").rename(music)
+    put(music / "y.flac")
+    assert bench.run(CHECK_SECONDS + 6) == ["y.flac"]
+    assert bench.state is RootState.WATCHING
+    assert len(bench.sources) == 2
+
+
+def test_a_root_that_is_missing_at_the_start_is_waited_for(tmp_path):
+    bench = Bench(tmp_path / "share")
+    bench.run(100)
+    assert bench.state is RootState.AWAY
+    put(tmp_path / "share" / "x.flac")
+    assert bench.run(CHECK_SECONDS + 6) == ["x.flac"]
+
+
+def test_another_directory_mounted_over_the_root_is_watched_anew(music, tmp_path):
+    bench = Bench(music)
+    bench.run(1)
+    shutil.move(music, tmp_path / "under")
+    put(music / "x.flac")
+    assert bench.run(CHECK_SECONDS + 6) == ["x.flac"]
+    assert len(bench.sources) == 2
+
+
+@pytest.mark.parametrize(
+    ("mode", "mount", "way"),
+    [
+        ("auto", "ext4", "events"),
+        ("auto", "nfs4", "poll"),
+        ("events", "nfs4", "events"),
+        ("poll", "ext4", "poll"),
+    ],
+)
+def test_the_mode_is_as_asked_for_and_auto_goes_by_the_file_system(music, mode, mount, way):
+    bench = Bench(music, mount=mount, mode=mode)
+    bench.run(1)
+    assert bench.watcher.report().mode == way
+
+
+def test_without_watches_left_a_root_is_polled_and_the_sysctl_is_named(music):
+    bench = Bench(
+        music, refuse=WatchLimitError("limit reached", "raise the sysctl fs.inotify.max_user_watches")
+    )
+    bench.run(100)
+    report = bench.watcher.report()
+    assert report.mode == "poll"
+    assert "max_user_watches" in report.problem
+    put(music / "x.flac")
+    assert bench.run(40) == ["x.flac"]
+
+
+def test_a_polled_root_delivers_new_files_at_the_polls(music):
+    bench = Bench(music, mode="poll", poll_seconds=30.0)
+    bench.run(31)
+    put(music / "a" / "x.flac")
+    assert bench.run(36) == ["a/x.flac"]
+
+
+def test_a_polled_file_overwritten_in_place_is_found_by_the_next_full_pass(music):
+    put(music / "x.flac")
+    bench = Bench(music, mode="poll", poll_seconds=30.0)
+    bench.run(100)
+    (music / "x.flac").write_bytes(b"longer")
+    bench.known.clear()
+    assert bench.run(30.0 * FULL_PASS_EVERY + 6) == ["x.flac"]
+
+
+def test_polls_keep_their_beat_however_long_one_takes(music):
+    bench = Bench(music, mode="poll", poll_seconds=30.0)
+    bench.watcher.step(0.0)
+    bench.watcher.step(47.0)
+    assert bench.watcher._poll_at == 60.0
+
+
+@pytest.mark.parametrize("marker", [".nomedia", ".genretagdignore", ".ndignore", ".genretagd.toml"])
+def test_a_file_that_says_what_is_done_in_a_folder_leads_to_a_rescan(music, marker):
+    bench = Bench(music)
+    bench.run(1)
+    scans = bench.watcher.report().scans
+    put(music / marker, b"")
+    bench.event(NoticeKind.FILE, marker)
+    bench.run(3)
+    assert bench.watcher.report().scans == scans + 1
+
+
+def test_only_a_scan_that_saw_everything_is_told(music, monkeypatch):
+    put(music / "a" / "x.flac")
+    bench = Bench(music)
+    bench.run(1)
+    assert len(bench.scanned) == 1
+    real = os.scandir
+
+    def scandir(path):
+        if str(path).endswith("/a"):
+            raise PermissionError(13, "Permission denied")
+        return real(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    bench.watcher.request_rescan()
+    bench.run(1)
+    assert len(bench.scanned) == 1
+
+
+def test_an_idle_root_asks_to_be_called_rarely(music):
+    put(music / "x.flac")
+    bench = Bench(music)
+    bench.run(10)
+    steps = 0
+    end = bench.now + 600
+    while bench.now < end:
+        bench.now = bench.watcher.step(bench.now)
+        steps += 1
+    assert steps <= 600 / CHECK_SECONDS + 2

@@ -1,0 +1,106 @@
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import struct
+import sys
+
+import pytest
+
+from genretagd.watcher.wholeness import unfinished
+
+FORMATS = [
+    "mp3.mp3",
+    "wav.wav",
+    "aiff.aiff",
+    "dsd.dsf",
+    "aac.m4a",
+    "alac.m4a",
+    "wma.wma",
+    "opus.opus",
+    "vorbis.ogg",
+]
+
+
+@pytest.fixture
+def formats(repository):
+    return repository / "tests" / "data" / "formats"
+
+
+@pytest.fixture
+def leases():
+    """Let the watcher ask for leases, as the daemon does."""
+    before = signal.signal(signal.SIGIO, signal.SIG_IGN)
+    yield
+    signal.signal(signal.SIGIO, before)
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_a_whole_file_is_finished(formats, name):
+    assert unfinished(str(formats / name)) is None
+
+
+@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize("part", [0.3, 0.6, 0.95])
+def test_a_file_cut_short_is_not(formats, tmp_path, name, part):
+    data = (formats / name).read_bytes()
+    path = tmp_path / name
+    path.write_bytes(data[: int(len(data) * part)])
+    found = unfinished(str(path))
+    assert found is not None
+    assert not found.patient
+    assert "missing" in found.reason
+
+
+def test_an_mp4_without_its_index_is_not_finished(formats, tmp_path):
+    data = (formats / "aac.m4a").read_bytes()
+    boxes, at = {}, 0
+    while at < len(data):
+        length, kind = struct.unpack(">I4s", data[at : at + 8])
+        boxes[kind] = data[at : at + length]
+        at += length
+    path = tmp_path / "a.m4a"
+    path.write_bytes(boxes[b"ftyp"] + boxes[b"mdat"])
+    assert unfinished(str(path)) is not None
+
+
+@pytest.mark.parametrize("suffix", [".mp3", ".wav", ".m4a", ".ogg", ".wma", ".dsf", ".aiff", ".flac", ".ape"])
+@pytest.mark.parametrize(
+    "content", [b"x", b"not audio at all" * 100, b"\0" * 5000], ids=["tiny", "text", "zeros"]
+)
+def test_what_is_no_such_container_is_left_for_the_pipeline_to_judge(tmp_path, suffix, content):
+    path = tmp_path / f"a{suffix}"
+    path.write_bytes(content)
+    assert unfinished(str(path)) is None
+
+
+def test_an_mp4_of_endless_tiny_boxes_is_measured_quickly(tmp_path):
+    path = tmp_path / "a.m4a"
+    path.write_bytes(struct.pack(">I4s", 8, b"free") * 400_000)
+    assert unfinished(str(path)) is None
+
+
+def test_a_missing_file_and_a_pipe_are_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe.mp3")
+    assert unfinished(str(tmp_path / "missing.mp3")) is None
+    assert unfinished(str(tmp_path / "pipe.mp3")) is None
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="leases are Linux's")
+def test_a_file_that_somebody_has_open_for_writing_is_waited_for(formats, tmp_path, leases):
+    path = tmp_path / "a.mp3"
+    shutil.copyfile(formats / "mp3.mp3", path)
+    with path.open("r+b"):
+        found = unfinished(str(path))
+        assert found is not None
+        assert found.patient
+    assert unfinished(str(path)) is None
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="leases are Linux's")
+def test_no_lease_is_asked_for_while_its_signal_would_end_the_process(formats, tmp_path):
+    path = tmp_path / "a.mp3"
+    shutil.copyfile(formats / "mp3.mp3", path)
+    with path.open("r+b"):
+        assert unfinished(str(path)) is None
