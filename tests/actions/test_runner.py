@@ -1,0 +1,207 @@
+"""The runner as a whole: real plugins in real processes, from the outbox of a real ledger."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from actions_support import AT, tagged, write_plugin
+
+from genretagd.actions.backoff import Backoff
+from genretagd.actions.catalog import Catalog
+from genretagd.actions.lease import Lease
+from genretagd.actions.plan import plan_actions
+from genretagd.actions.runner import Delays, Runner
+from genretagd.config import ActionConfig
+from genretagd.events import idle_event
+from genretagd.ledger.database import Database
+from genretagd.ledger.outbox import Outbox
+
+QUICK = Delays(event=Backoff(0.01, 0.05), breaker=Backoff(0.01, 0.05), poll_seconds=0.02)
+
+NOTE = """
+    log: Path
+    def on_tagged(self, event):
+        with self.log.open("a") as file:
+            print(event.path, *event.after, file=file)
+"""
+
+
+@pytest.fixture
+def make(folder: Path, tmp_path: Path, database: Database) -> Iterator[Callable[..., Runner]]:
+    with contextlib.ExitStack() as stack:
+
+        def begin(*actions: tuple[str, dict[str, Any]], delays: Delays = QUICK, moved: Any = None) -> Runner:
+            configured = [
+                ActionConfig(
+                    use, {k: str(v) if isinstance(v, Path) else v for k, v in options.items()}, "c:1"
+                )
+                for use, options in actions
+            ]
+            second = Database(database.path, durable=False)
+            stack.callback(second.close)
+            runner = Runner(
+                plan_actions(configured, Catalog([folder])),
+                keep=Outbox(database),
+                deliver=Outbox(second),
+                state=tmp_path / "state",
+                delays=delays,
+                moved=moved,
+            )
+            stack.callback(runner.close, drain_seconds=0)
+            return runner
+
+        yield begin
+
+
+def lines(path: Path) -> list[str]:
+    return path.read_text().splitlines() if path.exists() else []
+
+
+def eventually(condition: Callable[[], object], *, seconds: float = 30.0) -> None:
+    """Wait until another process has made a condition true."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "did not come true in time"
+        time.sleep(0.01)
+
+
+def test_a_run_delivers_what_was_told_before_it_ends(
+    make: Callable[..., Runner], folder: Path, tmp_path: Path, outbox: Outbox
+) -> None:
+    write_plugin(folder, "note", NOTE)
+    runner = make(("note", {"log": tmp_path / "log"}))
+    runner.start()
+    for number in range(200):
+        runner.tell(tagged(f"/m/{number}"))
+    runner.close(drain_seconds=60)
+    assert lines(tmp_path / "log") == [f"/m/{number} Rock" for number in range(200)]
+    assert outbox.backlog() == {}
+
+
+def test_a_hanging_plugin_delays_neither_the_teller_nor_its_neighbour(
+    make: Callable[..., Runner], folder: Path, tmp_path: Path, outbox: Outbox
+) -> None:
+    write_plugin(folder, "note", NOTE)
+    write_plugin(folder, "hang", "def on_tagged(self, event): time.sleep(600)")
+    runner = make(("hang", {}), ("note", {"log": tmp_path / "log"}))
+    runner.start()
+    runner.tell(tagged("/m/1"))
+    runner.tell(idle_event(at=AT))
+    eventually(lambda: lines(tmp_path / "log"))
+    runner.close(drain_seconds=0.1)
+    assert {name: (found.waiting, found.dead) for name, found in outbox.backlog().items()} == {"hang": (1, 0)}
+
+
+def test_what_one_run_leaves_the_next_delivers(
+    make: Callable[..., Runner], folder: Path, tmp_path: Path, outbox: Outbox
+) -> None:
+    write_plugin(
+        folder,
+        "note",
+        NOTE.replace("with self", "time.sleep(0 if self.log.parent.exists() else 600)\n        with self"),
+    )
+    options = {"log": tmp_path / "later" / "log"}
+    first = make(("note", options))
+    first.start()
+    first.tell(tagged("/m/1"))
+    first.close(drain_seconds=0.1)
+    assert outbox.backlog()["note"].waiting == 1
+    (tmp_path / "later").mkdir()
+    second = make(("note", options))
+    second.start()
+    second.close(drain_seconds=60)
+    assert lines(tmp_path / "later" / "log") == ["/m/1 Rock"]
+
+
+def test_only_one_of_two_runners_delivers_and_the_other_takes_over(
+    make: Callable[..., Runner], folder: Path, tmp_path: Path
+) -> None:
+    write_plugin(folder, "note", NOTE)
+    first, second = (make(("note", {"log": tmp_path / "log"})) for _ in range(2))
+    first.start()
+    second.start()
+    assert (first.delivers, second.delivers) == (True, False)
+    second.tell(tagged("/m/1"))
+    eventually(lambda: lines(tmp_path / "log"))
+    first.close(drain_seconds=10)
+    eventually(lambda: second.delivers)
+    second.tell(tagged("/m/2"))
+    eventually(lambda: len(lines(tmp_path / "log")) == 2)
+    assert lines(tmp_path / "log") == ["/m/1 Rock", "/m/2 Rock"]
+
+
+def test_an_event_told_in_a_transaction_is_delivered_once_that_commits(
+    make: Callable[..., Runner], folder: Path, tmp_path: Path, database: Database
+) -> None:
+    write_plugin(folder, "note", NOTE)
+    runner = make(("note", {"log": tmp_path / "log"}))
+    runner.start()
+    with database.transaction():
+        runner.tell(tagged("/m/1"))
+    eventually(lambda: lines(tmp_path / "log"))
+
+
+def test_a_move_by_one_plugin_reaches_the_others_and_the_ledger(
+    make: Callable[..., Runner], folder: Path, tmp_path: Path
+) -> None:
+    write_plugin(
+        folder,
+        "mover",
+        """
+        to: Path
+        def on_tagged(self, event): return Moved(to=self.to / event.path.name)
+        """,
+    )
+    write_plugin(
+        folder,
+        "listener",
+        NOTE + "    def on_moved(self, event):\n"
+        "        with self.log.open('a') as file:\n"
+        "            print(event.moved_from, '->', event.path, file=file)\n",
+    )
+    followed: list[tuple[Path, Path]] = []
+    runner = make(
+        ("mover", {"to": Path("/m/Rock")}),
+        ("listener", {"log": tmp_path / "log"}),
+        moved=lambda old, new: followed.append((old, new)),
+    )
+    runner.start()
+    runner.tell(tagged("/m/1"))
+    eventually(lambda: "/m/1 -> /m/Rock/1" in lines(tmp_path / "log"))
+    assert followed == [(Path("/m/1"), Path("/m/Rock/1"))]
+
+
+def test_without_actions_telling_costs_nothing_and_keeps_nothing(
+    make: Callable[..., Runner], outbox: Outbox
+) -> None:
+    runner = make()
+    runner.start()
+    runner.tell(tagged("/m/1"))
+    runner.close()
+    assert not runner.delivers
+    assert outbox.backlog() == {}
+
+
+def test_a_ledger_that_cannot_be_written_does_not_stop_the_teller(
+    make: Callable[..., Runner], folder: Path, database: Database, caplog: pytest.LogCaptureFixture
+) -> None:
+    write_plugin(folder, "quiet", "def on_tagged(self, event): pass")
+    runner = make(("quiet", {}))
+    database.close()
+    runner.tell(tagged("/m/1"))
+    assert "is lost to action plugins" in caplog.text
+
+
+def test_the_right_to_deliver_is_held_once(tmp_path: Path) -> None:
+    one, other = Lease(tmp_path / "lock"), Lease(tmp_path / "lock")
+    assert one.take()
+    assert one.take()
+    assert not other.take()
+    one.give_back()
+    assert other.take()
+    other.give_back()
