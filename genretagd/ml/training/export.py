@@ -38,7 +38,7 @@ def serving_network(model: Any) -> Any:
     uncompiled = keras.Model(model.inputs, model.output)
     copy = keras.models.clone_model(uncompiled, clone_function=in_float32)
     copy.set_weights(model.get_weights())
-    return keras.Model(copy.input, copy.output[network.GENRE_OUTPUT], name=model.name)
+    return keras.Model(copy.inputs[0], copy.output[network.GENRE_OUTPUT], name=model.name)
 
 
 def to_tflite(model: Any, *, quantise: bool = True, seed: int = 0) -> bytes:
