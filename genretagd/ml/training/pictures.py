@@ -17,7 +17,8 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -119,7 +120,8 @@ def read_record(path: Path) -> Record | None:
     CorpusError
         It is no picture, or its record cannot be understood.
     """
-    return _record(path, _opened(path))
+    with _opened(path) as image:
+        return _record(path, image)
 
 
 def header(path: Path) -> tuple[tuple[int, int], Record | None]:
@@ -130,8 +132,8 @@ def header(path: Path) -> tuple[tuple[int, int], Record | None]:
     CorpusError
         It is no picture, or its record cannot be understood.
     """
-    image = _opened(path)
-    return image.size, _record(path, image)
+    with _opened(path) as image:
+        return image.size, _record(path, image)
 
 
 def read_picture(path: Path, *, front_end: Mapping[str, Any]) -> tuple[NDArray[np.uint8], Record | None]:
@@ -156,15 +158,16 @@ def read_picture(path: Path, *, front_end: Mapping[str, Any]) -> tuple[NDArray[n
     CorpusError
         It is damaged, no spectrogram, or made with another front end.
     """
-    image = _opened(path)
-    record = _record(path, image)
-    check_front_end(path, record, image.size, front_end=front_end)
-    if image.mode != "L":
-        raise CorpusError(f"{path}: {image.mode} picture, a spectrogram is 8-bit grey")
-    try:
-        values = np.asarray(image, dtype=np.uint8)[::-1]
-    except (OSError, ValueError, SyntaxError) as exc:
-        raise CorpusError(f"{path}: damaged picture ({exc}), write it anew or remove it") from exc
+    with _opened(path) as image:
+        record = _record(path, image)
+        check_front_end(path, record, image.size, front_end=front_end)
+        if image.mode != "L":
+            raise CorpusError(f"{printable(path)}: {image.mode} picture, a spectrogram is 8-bit grey")
+        try:
+            values = np.asarray(image, dtype=np.uint8)[::-1]
+        except (OSError, ValueError, SyntaxError) as exc:
+            problem = f"damaged picture ({exc}), write it anew or remove it"
+            raise CorpusError(f"{printable(path)}: {problem}") from exc
     return values, record
 
 
@@ -181,7 +184,7 @@ def check_front_end(
     if record is None:
         if size != BARE_SIZE or size[1] != front_end.get("n_mels"):
             raise CorpusError(
-                f"{path}: {size[0]} x {size[1]} picture that does not say how it was made; only pictures of "
+                f"{printable(path)}: {size[0]} x {size[1]} picture that does not say how it was made; only pictures of "
                 f"{BARE_SIZE[0]} x {BARE_SIZE[1]} are accepted without a record, write it anew with "
                 "`genretagd spectrogram`"
             )
@@ -193,7 +196,7 @@ def check_front_end(
     ]
     if differences:
         raise CorpusError(
-            f"{path}: spectrogram from another front end ({', '.join(differences)}), "
+            f"{printable(path)}: spectrogram from another front end ({', '.join(differences)}), "
             "write it anew with `genretagd spectrogram`"
         )
 
@@ -221,15 +224,17 @@ def _pillow() -> tuple[Any, Any]:
     return Image, PngImagePlugin
 
 
-def _opened(path: Path) -> Any:
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
     image_module, _ = _pillow()
     try:
         image = image_module.open(path)
     except (OSError, ValueError, SyntaxError) as exc:
         raise CorpusError(f"{printable(path)}: not a readable picture ({type(exc).__name__})") from exc
-    if image.format != "PNG":
-        raise CorpusError(f"{printable(path)}: {image.format} picture, a spectrogram is a PNG")
-    return image
+    with image:
+        if image.format != "PNG":
+            raise CorpusError(f"{printable(path)}: {image.format} picture, a spectrogram is a PNG")
+        yield image
 
 
 def _record(path: Path, image: Any) -> Record | None:
@@ -240,7 +245,7 @@ def _record(path: Path, image: Any) -> Record | None:
         fields = json.loads(text)
         if fields["version"] != RECORD_VERSION:
             raise CorpusError(
-                f"{path}: record of version {fields['version']}, this genretagd knows {RECORD_VERSION}"
+                f"{printable(path)}: record of version {fields['version']}, this genretagd knows {RECORD_VERSION}"
             )
         return Record(
             front_end=dict(fields["front_end"]),
@@ -252,4 +257,4 @@ def _record(path: Path, image: Any) -> Record | None:
             artist=str(fields["artist"]),
         )
     except (ValueError, KeyError, TypeError) as exc:
-        raise CorpusError(f"{path}: its record cannot be understood, write it anew") from exc
+        raise CorpusError(f"{printable(path)}: its record cannot be understood, write it anew") from exc

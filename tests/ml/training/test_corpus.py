@@ -1,0 +1,147 @@
+"""What can be learnt from is found; what cannot be is said before time is spent."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from genretagd.errors import CorpusError
+from genretagd.ml.training.corpus import TaggedFile, from_folders, from_library, from_pool, genre_key
+
+
+def fill(root, **counts):
+    for genre, count in counts.items():
+        folder = root / genre
+        folder.mkdir(parents=True)
+        for number in range(count):
+            (folder / f"{genre}.{number:03}.mp3").write_bytes(b"sound")
+    return root
+
+
+def test_genre_folders_become_labels_in_alphabetical_order(tmp_path):
+    corpus = from_folders(fill(tmp_path, Rock=12, Jazz=10, Blues=3), outside=["Blues"])
+
+    assert corpus.labels == ("Jazz", "Rock")
+    assert corpus.outside == ("Blues",)
+    assert corpus.counts() == {"Jazz": 10, "Rock": 12, "Blues": 3}
+    assert corpus.sources[0].track_id == "Blues.000"
+
+
+def test_a_corpus_of_spectrograms_is_found_from_the_folder_above(tmp_path):
+    fill(tmp_path / "spectrograms", Rock=10, Jazz=10)
+    (tmp_path / "tracks.csv").write_text("track_id,artist_group\n")
+
+    assert from_folders(tmp_path).labels == ("Jazz", "Rock")
+
+
+def test_sub_folders_are_searched_and_the_first_level_remembered(tmp_path):
+    fill(tmp_path, Rock=10, Jazz=10)
+    album = tmp_path / "Rock" / "Somebody" / "First Album"
+    album.mkdir(parents=True)
+    (album / "song.flac").write_bytes(b"sound")
+
+    found = [source for source in from_folders(tmp_path).sources if source.folder]
+
+    assert [(source.genre, source.folder, source.track_id) for source in found] == [
+        ("Rock", "Somebody", "song")
+    ]
+
+
+def test_a_link_back_to_its_own_folder_ends_nothing(tmp_path):
+    fill(tmp_path, Rock=10, Jazz=10)
+    (tmp_path / "Rock" / "again").symlink_to(tmp_path / "Rock")
+
+    corpus = from_folders(tmp_path)
+
+    assert corpus.counts() == {"Jazz": 10, "Rock": 10}
+    assert any("link back" in text for text in corpus.left_out)
+
+
+def test_a_track_that_is_there_as_sound_and_picture_counts_once(tmp_path):
+    fill(tmp_path, Rock=10, Jazz=10)
+    (tmp_path / "Rock" / "Rock.000.png").write_bytes(b"picture")
+
+    corpus = from_folders(tmp_path)
+
+    assert corpus.counts()["Rock"] == 10
+    assert [s.kind for s in corpus.sources if s.track_id == "Rock.000"] == ["picture"]
+
+
+@pytest.mark.parametrize(
+    ("counts", "words"),
+    [
+        pytest.param({}, "no genre folders", id="nothing"),
+        pytest.param({"Rock": 20}, "at least two genres", id="one genre"),
+        pytest.param({"Rock": 20, "Jazz": 0}, "empty genre folder", id="empty folder"),
+        pytest.param({"Rock": 20, "Jazz": 3}, "3 tracks, a genre needs at least 10", id="three tracks"),
+    ],
+)
+def test_a_corpus_that_cannot_be_trained_on_is_refused(tmp_path, counts, words):
+    with pytest.raises(CorpusError, match=words):
+        from_folders(fill(tmp_path, **counts))
+
+
+def test_all_problems_are_told_at_once(tmp_path):
+    with pytest.raises(CorpusError) as caught:
+        from_folders(fill(tmp_path, Rock=20, Jazz=3, Pop=0), outside=["Blues"])
+    assert len(str(caught.value).splitlines()) == 3
+
+
+def test_a_missing_folder_is_no_corpus(tmp_path):
+    with pytest.raises(CorpusError, match="no such folder"):
+        from_folders(tmp_path / "nowhere")
+
+
+def test_a_genre_folder_whose_name_is_no_text_is_refused_readably(tmp_path):
+    fill(tmp_path, Rock=10, Jazz=10)
+    os.mkdir(os.fsencode(tmp_path) + b"/M\xe9tal")
+    with pytest.raises(CorpusError, match=r"M\\xe9tal.*must be UTF-8 text"):
+        from_folders(tmp_path)
+
+
+def test_a_track_whose_name_is_no_text_is_taken(tmp_path):
+    fill(tmp_path, Rock=10, Jazz=10)
+    Path(os.fsdecode(os.fsencode(tmp_path) + b"/Rock/caf\xe9.mp3")).write_bytes(b"sound")
+    corpus = from_folders(tmp_path)
+    assert corpus.counts()["Rock"] == 11
+    assert all(source.track_id.isprintable() for source in corpus.sources)
+
+
+def test_empty_files_are_left_out_and_named(tmp_path):
+    fill(tmp_path, Rock=11, Jazz=10)
+    (tmp_path / "Rock" / "Rock.000.mp3").write_bytes(b"")
+    corpus = from_folders(tmp_path)
+    assert corpus.counts()["Rock"] == 10
+    assert "empty file" in corpus.left_out[0]
+
+
+@pytest.mark.parametrize("spelling", ["Hip-Hop", "hip hop", "HipHop", "HIP  HOP"])
+def test_spellings_of_one_genre_are_one(spelling):
+    assert genre_key(spelling) == genre_key("Hip-Hop")
+
+
+def test_a_library_gives_labels_in_the_most_frequent_spelling(tmp_path):
+    genres = ["Hip-Hop"] * 7 + ["hip hop"] * 5 + ["Rock; Pop"] * 10 + ["Polka"] * 2 + [""] * 3 + ["Unknown"]
+    files = [TaggedFile(tmp_path / f"{n}.mp3", (genre,), "artist") for n, genre in enumerate(genres)]
+
+    corpus = from_library(tmp_path, files, min_tracks=10)
+
+    assert corpus.counts() == {"Hip-Hop": 12, "Rock": 10}
+    assert corpus.left_out == (
+        "4 files without a genre in the tags",
+        "Polka: 2 tracks, fewer than --min-tracks 10",
+    )
+    assert {source.artist for source in corpus.sources} == {"artist"}
+
+
+def test_a_library_of_one_genre_is_refused_with_what_was_found(tmp_path):
+    files = [TaggedFile(tmp_path / f"{n}.mp3", ("Rock",)) for n in range(30)]
+    with pytest.raises(CorpusError, match=r"Rock \(30\)"):
+        from_library(tmp_path, files)
+
+
+def test_a_pool_is_any_music(tmp_path):
+    fill(tmp_path / "deep", any=3)
+    assert [source.genre for source in from_pool(tmp_path)] == ["", "", ""]
+    with pytest.raises(CorpusError, match="no audio and no spectrograms"):
+        from_pool(fill(tmp_path / "empty", none=0))

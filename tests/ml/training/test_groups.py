@@ -1,0 +1,69 @@
+"""Tracks of one artist, and copies of one recording, stay together."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from genretagd.errors import CorpusError
+from genretagd.ml.training.corpus import Source
+from genretagd.ml.training.groups import Row, assign, find_table, read_table
+
+
+def source(track_id, **fields):
+    return Source(Path(f"{track_id}.mp3"), "audio", "Rock", track_id, **fields)
+
+
+def test_the_table_goes_before_the_tag_the_tag_before_the_folder_the_folder_before_the_name():
+    sources = [
+        source("a", artist="Tagged", folder="Folder"),
+        source("b", artist="Tagged", folder="Folder"),
+        source("c", folder="Folder"),
+        source("Named - d"),
+        source("e"),
+    ]
+    found = assign(sources, table={"a": Row("g1", "")}, pattern=re.compile("^(.+?) - "))
+
+    assert found.groups == ("table:g1", "artist:tagged", "artist:folder", "artist:named", "alone:4")
+    assert found.origins == {"table": 1, "artist tag": 1, "sub-folder": 1, "file name": 1, "alone": 1}
+
+
+@pytest.mark.parametrize("other", ["the band", "The Band feat. Guest", "THE BAND ft Guest", "The-Band"])
+def test_spellings_and_guests_of_an_artist_are_one_group(other):
+    found = assign([source("a", artist="The Band"), source("b", artist=other)])
+    assert len(set(found.groups)) == 1
+
+
+@pytest.mark.parametrize("nobody", ["", "Various Artists", "Unknown Artist", "VA"])
+def test_nobody_is_no_artist(nobody):
+    assert len(set(assign([source("a", artist=nobody), source("b", artist=nobody)]).groups)) == 2
+
+
+def test_copies_join_the_groups_of_their_artists():
+    sources = [source("a", artist="One"), source("b", artist="Two"), source("c", artist="Two"), source("d")]
+    found = assign(sources, copies=[(0, 1), (2, 3)])
+    assert len(set(found.groups)) == 1
+    assert found.merged == ((0, 1), (2, 3))
+
+
+def test_a_table_is_found_in_the_corpus_or_above_it(tmp_path):
+    (tmp_path / "spectrograms").mkdir()
+    assert find_table(tmp_path) is None
+    (tmp_path / "tracks.csv").write_text("track_id,genre,artist_group\na,Rock,g\nb,Rock,\n")
+    assert find_table(tmp_path / "spectrograms") == tmp_path / "tracks.csv"
+    assert read_table(tmp_path / "tracks.csv") == {"a": Row("g", "Rock"), "b": Row("", "Rock")}
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"name,band\n", "no column track_id or id"),
+        (b"id\n1\n", "no column artist_group"),
+        (b"\xff\xfe\x00", "cannot be read"),
+    ],
+    ids=["no id", "no group", "no text"],
+)
+def test_a_table_that_cannot_be_used_is_refused(tmp_path, content, words):
+    (tmp_path / "t.csv").write_bytes(content)
+    with pytest.raises(CorpusError, match=words):
+        read_table(tmp_path / "t.csv")

@@ -1,0 +1,47 @@
+"""No group stands on both sides of a split, and every label on each."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from genretagd.errors import CorpusError
+from genretagd.ml.training.splits import check_groups, k_folds, three_parts
+
+
+def corpus(seed, *, tracks=90, groups=30):
+    rng = np.random.default_rng(seed)
+    labels = np.arange(tracks) % 3
+    return labels.astype(np.int32), [f"{label}-{rng.integers(groups // 3)}" for label in labels]
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 10_000))
+def test_three_parts_share_no_group_and_miss_no_track(seed):
+    labels, groups = corpus(seed)
+    split = three_parts(labels, groups, seed=seed)
+    parts = [split.train, split.valid, split.test]
+    assert sorted(np.concatenate(parts)) == list(range(len(labels)))
+    sets = [{groups[track] for track in part} for part in parts]
+    assert not (sets[0] & sets[1] or sets[0] & sets[2] or sets[1] & sets[2])
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 10_000), st.integers(2, 6))
+def test_each_track_is_tested_in_exactly_one_fold(seed, folds):
+    labels, groups = corpus(seed)
+    tested = [track for split in k_folds(labels, groups, folds=folds, seed=seed) for track in split.test]
+    assert sorted(tested) == list(range(len(labels)))
+
+
+def test_the_same_seed_splits_alike_and_another_one_otherwise():
+    labels, groups = corpus(1)
+    first, again, other = (three_parts(labels, groups, seed=seed).test.tolist() for seed in (1, 1, 2))
+    assert first == again
+    assert first != other
+
+
+def test_a_label_of_too_few_artists_is_refused_by_name():
+    labels = np.asarray([0, 0, 0, 1, 1, 1], np.int32)
+    with pytest.raises(CorpusError, match=r"Jazz: tracks of 1 artist or groups only, 3 are needed"):
+        check_groups(labels, ["a", "b", "c", "d", "d", "d"], ("Rock", "Jazz"), parts=3)
