@@ -110,7 +110,7 @@ def train(corpus: Corpus, plan: Plan, listener: Listener) -> Result:
     """
     work = plan.output.with_name(f"{plan.output.name}.work")
     work.mkdir(parents=True, exist_ok=True)
-    parts = plan.folds if plan.folds >= 2 else LEAST_PARTS
+    parts = min(plan.folds, LEAST_PARTS) if plan.folds >= 2 else LEAST_PARTS
     try:
         prepared = prepare(corpus, plan.ingredients, work=work, parts=parts, listener=listener)
     except CorpusError:
