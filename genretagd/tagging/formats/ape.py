@@ -21,12 +21,12 @@ _CANONICAL: Final = {name.casefold(): name for name in (*NAMES, APE_ROW.genre)}
 
 @dataclass(frozen=True, slots=True)
 class Ape:
-    """A tag as found: where it lies (size 0 if it is not there), its version and flags."""
+    """A tag as found: where it lies (size 0 if it is not there), its header (if it has one) and footer."""
 
     start: int
     size: int
-    version: int
-    flags: int
+    header: bytes
+    footer: bytes
     tag: Tag
 
 
@@ -40,18 +40,22 @@ def parse(window: Window, end: int, *, role: Role) -> Ape:
     """
     footer = window.read(end - FOOTER, FOOTER) if end >= FOOTER else b""
     if footer[:8] != MAGIC:
-        return Ape(end, 0, _VERSION, _HAS_HEADER, Tag("APEv2", APE_ROW, present=False, role=role))
-    version, size, count, flags = struct.unpack("<IIII", footer[8:24])
+        facts = MAGIC + struct.pack("<III", _VERSION, 0, 0)
+        header = facts + struct.pack("<IQ", _HAS_HEADER | _IS_HEADER, 0)
+        new = Tag("APEv2", APE_ROW, present=False, role=role)
+        return Ape(end, 0, header, facts + struct.pack("<IQ", _HAS_HEADER, 0), new)
+    size, count, flags = struct.unpack("<III", footer[12:24])
     if flags & (_IS_HEADER | _HAS_NO_FOOTER) or size < FOOTER:
         raise DamagedError("the footer of the APEv2 tag is damaged")
     start = end - size - (FOOTER if flags & _HAS_HEADER else 0)
     data = window.read(end - size, size - FOOTER)
     if start < 0 or len(data) != size - FOOTER:
         raise DamagedError("the APEv2 tag is longer than the file")
-    if flags & _HAS_HEADER and window.read(start, 8) != MAGIC:
+    header = window.read(start, FOOTER) if flags & _HAS_HEADER else b""
+    if header and header[:20] != footer[:20]:
         raise DamagedError("the APEv2 tag has no header where it should be")
     elements = _items(data, count)
-    return Ape(start, end - start, version, flags, Tag("APEv2", APE_ROW, elements, role=role))
+    return Ape(start, end - start, header, footer, Tag("APEv2", APE_ROW, elements, role=role))
 
 
 def render(found: Ape, tag: Tag) -> bytes:
@@ -67,13 +71,9 @@ def render(found: Ape, tag: Tag) -> bytes:
     items = b"".join(e.raw for e in tag.elements)
     if len(items) > 1 << 28:
         raise UnsupportedError("no room in an APEv2 tag")
-    facts = struct.pack("<IIII", found.version, len(items) + FOOTER, len(tag.elements), found.flags) + bytes(
-        8
-    )
-    header = b""
-    if found.flags & _HAS_HEADER:
-        header = MAGIC + facts[:12] + struct.pack("<I", found.flags | _IS_HEADER) + bytes(8)
-    return header + items + MAGIC + facts
+    facts = struct.pack("<II", len(items) + FOOTER, len(tag.elements))
+    header, footer = (part and part[:12] + facts + part[20:] for part in (found.header, found.footer))
+    return header + items + footer
 
 
 def _items(data: bytes, count: int) -> tuple[Element, ...]:

@@ -162,7 +162,7 @@ def _replaced(objects: Objects, guid: bytes, tag: Tag) -> Objects:
 
 
 def _spare(outer: Objects, inner: Objects) -> bytes | None:
-    found = [content for guid, content in (*outer, *inner) if guid == _PADDING]
+    found = [content for guid, content in (*outer, *inner) if guid == _PADDING and not any(content)]
     return max(found, key=len, default=None)
 
 

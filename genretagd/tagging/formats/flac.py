@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from genretagd.tagging.elements import DamagedError, Tag, UnsupportedError
@@ -21,12 +21,13 @@ _LARGEST: Final = (1 << 24) - 1
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """A metadata block: its type, where its header starts, and the length of its content in bytes."""
+    """A metadata block: its type, where its header starts, its length, and whether it is all zeros."""
 
     kind: int
     start: int
     length: int
     last: bool
+    blank: bool = False
 
     @property
     def end(self) -> int:
@@ -112,6 +113,8 @@ def parse(window: Window) -> Flac:
         block = Block(head[0] & 0x7F, position, int.from_bytes(head[1:], "big"), bool(head[0] & _LAST))
         if block.end > window.size or block.kind == _INVALID:
             raise DamagedError(f"the FLAC metadata block at byte {position} is damaged")
+        if block.kind == _PADDING:
+            block = replace(block, blank=not any(window.read(position + _HEAD, block.length)))
         blocks.append(block)
         position = block.end
     if blocks[0].kind != 0 or blocks[0].length != 34:
@@ -134,5 +137,5 @@ def parse(window: Window) -> Flac:
 
 
 def _padding(blocks: tuple[Block, ...]) -> Block | None:
-    spare = [b for b in blocks if b.kind == _PADDING]
+    spare = [b for b in blocks if b.blank]
     return max(spare, key=lambda b: b.length, default=None)

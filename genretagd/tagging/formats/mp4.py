@@ -62,7 +62,7 @@ class Mp4:
         if growth:
             following = next((a for a in self._top if a.start == self._moov.end), None)
             size = following.size - growth if following and following.name in {b"free", b"skip"} else 0
-            if following and size >= following.head and following.head == 8:
+            if following and size >= following.head == 8 and self._is_blank(following):
                 blank = bytes(max(-growth, 0))
                 result.append(Splice(following.start, 4, size.to_bytes(4, "big")))
                 result.append(Splice(following.end - max(growth, 0), max(growth, 0), blank))
@@ -71,6 +71,10 @@ class Mp4:
                 result += shifted_rest(self._window, self._top, self._moov.end, growth)
         head = _head(b"moov", len(data), wide=self._moov.head == 16)
         return [Splice(self._moov.start, self._moov.size, head + data), *result]
+
+    def _is_blank(self, atom: Atom) -> bool:
+        content = self._window.read(atom.start + atom.head, min(atom.size - atom.head, _LARGEST_MOOV))
+        return not any(content)
 
     def _edited(self, tag: Tag) -> bytes:
         """Return the content of moov with other items."""
@@ -201,7 +205,8 @@ def _within(data: bytes, udta: Atom, meta: Atom) -> Place:
         return Place(udta, meta, None, None)
     ilst = children[found[0]]
     after = children[found[0] + 1] if found[0] + 1 < len(children) else None
-    spare = after if after and after.name == b"free" and after.head == 8 else None
+    blank = after and after.name == b"free" and not any(data[after.start + 8 : after.end])
+    spare = after if after and blank and after.head == 8 else None
     return Place(udta, meta, ilst, spare)
 
 
