@@ -229,6 +229,7 @@ def cost_of_telling(count: int = 2000) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--only-tagging", action="store_true", help="leave part one out")
     parser.add_argument("--events", type=int, default=10_000)
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--music", type=Path, help="folder of tracks to tag copies of")
@@ -238,8 +239,10 @@ def main() -> None:
     if arguments.tell:
         tell_events(arguments.tell, arguments.events)
         return
-    cost_of_telling()
-    fine = nothing_is_lost(arguments.events, arguments.kills)
+    fine = True
+    if not arguments.only_tagging:
+        cost_of_telling()
+        fine = nothing_is_lost(arguments.events, arguments.kills)
     if arguments.music:
         tagging_is_not_slowed(arguments.music, arguments.rounds)
     sys.exit(0 if fine else 1)

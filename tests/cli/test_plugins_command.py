@@ -1,0 +1,184 @@
+"""`genretagd plugins`: what is listed, tried by hand and tried again."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from genretagd.events import TrackTagged, event_to_text
+from genretagd.ledger.database import Database
+from genretagd.ledger.outbox import Outbox
+
+NOTE = '''
+from dataclasses import dataclass
+from pathlib import Path
+from genretagd.api import DeliveryError, TrackTagged
+
+@dataclass(frozen=True)
+class Note:
+    """Note every track."""
+    api_version = "1.0"
+    log: Path
+    def on_tagged(self, event: TrackTagged) -> None:
+        if not self.log.parent.is_dir():
+            raise DeliveryError("nowhere to write", permanent=True)
+        with self.log.open("a") as file:
+            print(event.path.name, file=file)
+'''
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    folder = tmp_path / "plugins"
+    folder.mkdir(mode=0o700)
+    (folder / "note.py").write_text(NOTE)
+    (folder / "note.py").chmod(0o600)
+    path = tmp_path / "config.toml"
+    path.write_text(
+        f'[plugins]\ndirectories = ["{folder}"]\n'
+        f'[ledger]\nledger = "{tmp_path}/ledger.sqlite3"\n'
+        f'[[actions]]\nuse = "note"\nlog = "{tmp_path}/out/log"\n'
+    )
+    return path
+
+
+def event(number: int = 1) -> TrackTagged:
+    return TrackTagged(f"key-{number}", datetime.now(UTC), Path(f"/m/{number}.mp3"), (), ("Rock",), 0.9)
+
+
+def with_dead_letter(config: Path) -> None:
+    database = Database(config.parent / "ledger.sqlite3")
+    outbox = Outbox(database)
+    outbox.add(event(), actions=["note"], now=time.time())
+    (delivery,) = outbox.due("note", now=time.time(), limit=1)
+    outbox.failed(delivery.id, error="nowhere to write", due_at=None)
+    database.close()
+
+
+def test_every_plugin_is_listed_with_its_origin_options_and_status(
+    genretagd: Callable[..., Any], config: Path
+) -> None:
+    result = genretagd("plugins", "--config", config)
+    assert result.status == 0
+    assert f"READY            directory: {config.parent}/plugins/note.py" in result.out
+    assert "Note every track." in result.out
+    assert f'log = "{config.parent}/out/log"  (path, required)' in result.out
+    assert "not configured   shipped:" in result.out
+
+
+def test_the_list_is_json_where_wanted(genretagd: Callable[..., Any], config: Path) -> None:
+    with_dead_letter(config)
+    found = genretagd("plugins", "--json", "--config", config).objects
+    note = next(entry for entry in found if entry["name"] == "note")
+    assert (note["status"], note["given_up"], note["last_error"]) == ("READY", 1, "nowhere to write")
+    assert len(found) >= 13
+
+
+def test_what_is_wrong_is_listed_beside_what_is_right(genretagd: Callable[..., Any], config: Path) -> None:
+    with config.open("a") as file:
+        file.write('[[actions]]\nuse = "nota"\n[[actions]]\nuse = "csv_log"\npth = "x"\n')
+        file.write('[[actions]]\nuse = "jsonl_log"\npath = "/x"\nenabled = false\n')
+    result = genretagd("plugins", "--config", config)
+    assert result.status == 1
+    assert 'no plugin is named "nota" (did you mean "note"?)' in result.out
+    assert "csv_log            CONFIG_INVALID" in result.out
+    assert 'actions.csv_log.pth: unknown option (did you mean "path"?)' in result.out
+    assert "actions.csv_log.path: is missing" in result.out
+    assert "jsonl_log          DISABLED" in result.out
+    assert "note               READY" in result.out
+
+
+def test_events_of_an_action_that_is_no_longer_there_are_told_of(
+    genretagd: Callable[..., Any], config: Path
+) -> None:
+    database = Database(config.parent / "ledger.sqlite3")
+    Outbox(database).add(event(), actions=["bygone"], now=1.0)
+    database.close()
+    assert (
+        "bygone             no longer configured, 1 events wait"
+        in genretagd("plugins", "--config", config).out
+    )
+    assert (
+        "bygone: 1 events forgotten"
+        in genretagd("plugins", "retry", "bygone", "--drop", "--config", config).out
+    )
+    assert "bygone" not in genretagd("plugins", "--config", config).out
+
+
+def test_a_plugin_is_tried_by_hand(genretagd: Callable[..., Any], config: Path, tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "event.json").write_text(event_to_text(event(7)))
+    (tmp_path / "short.json").write_text(
+        json.dumps({"kind": "tagged", "path": "/m/8.mp3", "before": [], "after": ["Rock"]})
+    )
+    for arguments in (["--event", tmp_path / "event.json"], ["--event", tmp_path / "short.json"], []):
+        result = genretagd("plugins", "test", "note", *arguments, "--config", config)
+        assert (result.status, result.out) == (0, "note: tagged: done\n")
+    assert (tmp_path / "out" / "log").read_text().split() == ["7.mp3", "8.mp3", "track.mp3"]
+
+
+def test_a_plugin_that_fails_by_hand_says_why(genretagd: Callable[..., Any], config: Path) -> None:
+    result = genretagd("plugins", "test", "note", "--config", config)
+    assert (result.status, result.out) == (1, "note: failed: nowhere to write\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["nope"], "nope: no such action or plugin (did you mean"),
+        (["webhook"], "actions.webhook: url: write either url"),
+        (["note", "--event", "no-such-file"], "no-such-file: no event"),
+        (["note", "--event", "EVENT"], "kind must be one of"),
+    ],
+)
+def test_what_cannot_be_tried_is_a_usage_error(
+    genretagd: Callable[..., Any], config: Path, tmp_path: Path, arguments: list[str], message: str
+) -> None:
+    (tmp_path / "wrong.json").write_text("{}")
+    arguments = [str(tmp_path / "wrong.json") if part == "EVENT" else part for part in arguments]
+    result = genretagd("plugins", "test", *arguments, "--config", config)
+    assert result.status == 2
+    assert message in result.err
+
+
+def test_dead_letters_are_listed_and_tried_again(
+    genretagd: Callable[..., Any], config: Path, tmp_path: Path
+) -> None:
+    with_dead_letter(config)
+    assert genretagd("plugins", "retry", "--list", "--config", config).out == (
+        "note: tagged /m/1.mp3: nowhere to write\n"
+    )
+    result = genretagd("plugins", "retry", "--config", config)
+    assert (result.status, result.out) == (1, "1 events wait again\n1 events are left\n")
+    (tmp_path / "out").mkdir()
+    result = genretagd("plugins", "retry", "note", "--config", config)
+    assert (result.status, result.out) == (0, "1 events wait again\nall are delivered\n")
+    assert (tmp_path / "out" / "log").read_text() == "1.mp3\n"
+
+
+def test_without_a_ledger_there_is_nothing_to_retry(genretagd: Callable[..., Any], config: Path) -> None:
+    assert genretagd("plugins", "retry", "--config", config).status == 0
+
+
+def test_to_forget_needs_a_name(genretagd: Callable[..., Any], config: Path) -> None:
+    with_dead_letter(config)
+    result = genretagd("plugins", "retry", "--drop", "--config", config)
+    assert result.status == 2
+    assert "needs the name" in result.err
+
+
+def test_a_tagged_album_reaches_the_plugins(
+    genretagd: Callable[..., Any], config: Path, tmp_path: Path, album: Path
+) -> None:
+    (tmp_path / "out").mkdir()
+    result = genretagd("tag", "--min-confidence", "0", "--config", config, album)
+    assert result.status == 0, result.err
+    assert sorted((tmp_path / "out" / "log").read_text().split()) == ["aac.m4a", "flac.flac", "mp3.mp3"]
+    assert genretagd("tag", "--dry-run", "--existing", "replace", "--config", config, album).status == 0
+    assert len((tmp_path / "out" / "log").read_text().split()) == 3
