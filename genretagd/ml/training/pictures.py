@@ -184,8 +184,8 @@ def check_front_end(
     if record is None:
         if size != BARE_SIZE or size[1] != front_end.get("n_mels"):
             raise CorpusError(
-                f"{printable(path)}: {size[0]} x {size[1]} picture that does not say how it was made; only pictures of "
-                f"{BARE_SIZE[0]} x {BARE_SIZE[1]} are accepted without a record, write it anew with "
+                f"{printable(path)}: {size[0]} x {size[1]} picture that does not say how it was made; only "
+                f"pictures of {BARE_SIZE[0]} x {BARE_SIZE[1]} are accepted without a record, write it anew with "
                 "`genretagd spectrogram`"
             )
         return
@@ -245,7 +245,8 @@ def _record(path: Path, image: Any) -> Record | None:
         fields = json.loads(text)
         if fields["version"] != RECORD_VERSION:
             raise CorpusError(
-                f"{printable(path)}: record of version {fields['version']}, this genretagd knows {RECORD_VERSION}"
+                f"{printable(path)}: record of version {fields['version']}, "
+                f"this genretagd knows {RECORD_VERSION}"
             )
         return Record(
             front_end=dict(fields["front_end"]),

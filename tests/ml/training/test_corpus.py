@@ -94,7 +94,7 @@ def test_a_missing_folder_is_no_corpus(tmp_path):
 
 def test_a_genre_folder_whose_name_is_no_text_is_refused_readably(tmp_path):
     fill(tmp_path, Rock=10, Jazz=10)
-    os.mkdir(os.fsencode(tmp_path) + b"/M\xe9tal")
+    Path(os.fsdecode(os.fsencode(tmp_path) + b"/M\xe9tal")).mkdir()
     with pytest.raises(CorpusError, match=r"M\\xe9tal.*must be UTF-8 text"):
         from_folders(tmp_path)
 
