@@ -219,6 +219,8 @@ def _pretrain(
             model.set_weights([arrays[f"w{index}"] for index in range(len(arrays.files))])
     else:
         shared.mkdir(parents=True, exist_ok=True)
+        heard = [any(material.ids[track] in taught.scores for taught in teachers) for track in pool]
+        pool = pool[np.asarray(heard)]
         nothing = np.zeros((len(pool), material.outputs), np.float32)
         loop.fit(
             model,
