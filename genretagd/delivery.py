@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Protocol
 
 from genretagd.events import TrackEvent, TrackMoved
@@ -93,10 +92,10 @@ class Outbox(Protocol):
         """Record a failed attempt: the event is due again then, or never if None."""
 
     def moved(self, delivery: int, event: TrackMoved, /, *, actions: Collection[str], now: float) -> None:
-        """Let waiting events of all actions follow a moved track, and keep the event of the move."""
-
-    def follow(self, old: Path, new: Path, /) -> None:
-        """Let waiting events of all actions follow a moved track."""
+        """Let the ledger follow a moved track, forget the delivery, and keep the event of the move."""
 
     def changes(self) -> int:
         """Return a number that differs after another connection has written."""
+
+    def close(self) -> None:
+        """Give the ledger's connection back."""

@@ -6,7 +6,7 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -51,12 +51,9 @@ class Runner:
         Where events are added; durable.
     deliver : Outbox
         Where events are delivered from: the same ledger by another connection, which need not be
-        durable and does not hold up the first.
+        durable and does not hold up the first. Closed with the runner.
     state : Path
         Directory for the lease, and for what plugins remember.
-    moved : callable, optional
-        Told where a plugin moved a track from and to, so that the ledger follows it. Called by
-        threads of the runner's.
     delays : Delays, optional
         How patient to be.
     """
@@ -68,21 +65,19 @@ class Runner:
         keep: Outbox,
         deliver: Outbox,
         state: Path,
-        moved: Callable[[Path, Path], None] | None = None,
         delays: Delays | None = None,
     ) -> None:
         delays = delays or Delays()
         self._keep = keep
         self._deliver = deliver
         self._state = state
-        self._follow = moved
         self._poll_seconds = delays.poll_seconds
         self._lease = Lease(state / "delivery.lock")
         self._closing = threading.Event()
         self._log = logging.getLogger(LOG)
         around = Surroundings(
             outbox=deliver,
-            moved=self._moved,
+            moved=self._wake_all,
             listeners=self._listeners,
             backoff=delays.event,
             breaker=delays.breaker,
@@ -153,6 +148,8 @@ class Runner:
             thread.join()
         self._threads = []
         self._lease.give_back()
+        if self._deliver is not self._keep:
+            self._deliver.close()
 
     def _begin(self) -> bool:
         if not self._lease.take():
@@ -207,11 +204,6 @@ class Runner:
 
     def _listeners(self, mover: str) -> Collection[str]:
         return [w.name for w in self._workers if w.name != mover and w.wants(TrackMoved.kind)]
-
-    def _moved(self, event: TrackMoved) -> None:
-        if self._follow:
-            self._follow(event.moved_from, event.path)
-        self._wake_all()
 
 
 def hosted_plugin(spec: ActionSpec, *, state: Path) -> HostedPlugin:

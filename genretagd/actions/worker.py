@@ -22,7 +22,7 @@ from genretagd.actions.hosted import HostedPlugin
 from genretagd.actions.process import HostDied
 from genretagd.delivery import Delivery, Outbox
 from genretagd.errors import DeliveryError
-from genretagd.events import TrackMoved, idle_event
+from genretagd.events import idle_event
 
 BATCH: Final = 64
 """Events fetched, and confirmed, with one look into the outbox."""
@@ -47,7 +47,7 @@ class Surroundings:
     outbox : Outbox
         Where events wait.
     moved : callable
-        Told the event of a move, after the outbox followed it.
+        Called after the ledger has followed a track that the plugin moved.
     listeners : callable
         The names of the actions that want to know of a move by this one.
     now : callable
@@ -59,7 +59,7 @@ class Surroundings:
     """
 
     outbox: Outbox
-    moved: Callable[[TrackMoved], None]
+    moved: Callable[[], None]
     listeners: Callable[[str], Collection[str]]
     now: Callable[[], float] = time.time
     random: Callable[[], float] = random.random
@@ -166,7 +166,7 @@ class ActionWorker:
         else:
             listeners = self._around.listeners(self.name)
             self._around.outbox.moved(delivery.id, moved, actions=listeners, now=self._around.now())
-            self._around.moved(moved)
+            self._around.moved()
 
     def _delivered(self, delivery: Delivery) -> None:
         hands, now = self._hands, self._around.now()

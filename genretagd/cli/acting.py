@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,9 +17,7 @@ def actions_state(ledger: Path) -> Path:
     return ledger.with_name(ledger.stem + "-actions")
 
 
-def make_runner(
-    config: Config, database: Database, *, moved: Callable[[Path, Path], None] | None = None
-) -> Runner:
+def make_runner(config: Config, database: Database) -> Runner:
     """Return the runner for the [[actions]] of a configuration, not yet started.
 
     Parameters
@@ -29,8 +26,6 @@ def make_runner(
         The configuration.
     database : Database
         The open ledger: events told inside a transaction of its are kept if that commits.
-    moved : callable, optional
-        Told where a plugin moved a track from and to.
 
     Raises
     ------
@@ -48,4 +43,4 @@ def make_runner(
     specs = plan_actions(config.actions, Catalog(config.plugins.directories)) if config.actions else ()
     keep = Outbox(database)
     deliver = Outbox(Connection(database.path, durable=False)) if specs else keep
-    return Runner(specs, keep=keep, deliver=deliver, state=actions_state(database.path), moved=moved)
+    return Runner(specs, keep=keep, deliver=deliver, state=actions_state(database.path))

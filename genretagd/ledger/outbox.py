@@ -16,6 +16,7 @@ from typing import Final, cast
 from genretagd.delivery import Backlog, DeadLetter, Delivery
 from genretagd.events import TrackEvent, TrackMoved, event_from_text, event_to_text, relocated
 from genretagd.ledger.database import Database
+from genretagd.ledger.following import follow
 
 MAX_ERROR_CHARACTERS: Final = 500
 
@@ -130,7 +131,7 @@ class Outbox:
             connection.execute(query, values)
 
     def moved(self, delivery: int, event: TrackMoved, /, *, actions: Collection[str], now: float) -> None:
-        """Let waiting events of all actions follow a moved track, and keep the event of the move.
+        """Let the ledger follow a moved track, and keep the event of the move.
 
         The delivery that led to the move counts as delivered in the same transaction: a crash
         leaves either none of this or all of it.
@@ -141,11 +142,9 @@ class Outbox:
             self.add(event, actions=actions, now=now)
 
     def follow(self, old: Path, new: Path, /) -> None:
-        """Let waiting events of all actions follow a moved track."""
+        """Let the whole ledger follow a moved track: what waits, what was done, what it is known by."""
         with self._database.transaction() as connection:
-            connection.execute(
-                "UPDATE outbox SET path = ? WHERE path = ?", (os.fsencode(new), os.fsencode(old))
-            )
+            follow(connection, old, new)
 
     def backlog(self) -> Mapping[str, Backlog]:
         """Return how much every action has still to be told; an action with nothing is not in it."""

@@ -1,0 +1,54 @@
+"""Let the ledger follow a track that an action plugin moved: what was done to it can still be undone."""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+from pathlib import Path
+
+from genretagd.domain import FileVersion
+from genretagd.serial import to_json
+
+
+def follow(connection: sqlite3.Connection, old: Path, new: Path) -> None:
+    """Give everything that is recorded about a path to the path where the track is now.
+
+    Where the move made a new file (on another file system, say) with the same content, size and
+    time, the recorded versions become those of the new file, so that it is neither judged again
+    nor taken for somebody else's.
+
+    Parameters
+    ----------
+    connection : sqlite3.Connection
+        Inside a transaction of the ledger's.
+    old, new : Path
+        Where the track was, and where it is.
+    """
+    paths = (os.fsencode(new), os.fsencode(old))
+    absolute = (_absolute(new), _absolute(old))
+    connection.execute("UPDATE outbox SET path = ? WHERE path = ?", paths)
+    connection.execute("UPDATE OR REPLACE versions SET path = ? WHERE path = ?", paths)
+    connection.execute("UPDATE changes SET path = ? WHERE path = ?", absolute)
+    try:
+        now = FileVersion.of(new.stat())
+    except OSError:  # gone again: its next owner will tell
+        return
+    connection.execute(
+        "UPDATE versions SET device = ?, inode = ? WHERE path = ? AND size = ? AND mtime_ns = ?",
+        (now.device, _signed(now.inode), paths[0], now.size, now.mtime_ns),
+    )
+    connection.execute(
+        "UPDATE changes SET version_after = ? WHERE path = ? AND json_extract(version_after, '$.size') = ?"
+        " AND json_extract(version_after, '$.mtime_ns') = ?",
+        (json.dumps(to_json(now)), absolute[0], now.size, now.mtime_ns),
+    )
+
+
+def _absolute(path: Path) -> bytes:
+    return os.fsencode(os.path.abspath(path))  # noqa: PTH100 - links stay as they were named
+
+
+def _signed(number: int) -> int:
+    """Return an inode number as SQLite's signed integer of 64 bits."""
+    return number - (1 << 64) if number >= 1 << 63 else number

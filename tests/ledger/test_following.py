@@ -1,0 +1,79 @@
+"""A track that a plugin moved: its history, its undo and its version go along."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from genretagd.domain import FileVersion, GenreTag, Outcome, Status, TagChange
+from genretagd.ledger.database import Database
+from genretagd.ledger.journal import Journal
+from genretagd.ledger.outbox import Outbox
+from genretagd.ledger.versions import Judgement, Versions
+
+JUDGEMENT = Judgement("bundle", "policy")
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Iterator[Database]:
+    database = Database(tmp_path / "ledger.sqlite3")
+    yield database
+    database.close()
+
+
+def tag(database: Database, path: Path) -> None:
+    """Record everything that tagging a track records."""
+    version = FileVersion.of(path.stat())
+    journal = Journal(database, command="test")
+    before = GenreTag((), {}, "ID3v2.4", version)
+    entry = journal.intend(path, before, ["Rock"], model="m", confidence=0.9)
+    journal.done(entry, TagChange(path, (), ("Rock",), {}, {}, version, version))
+    Versions(database).record(Outcome(path, Status.TAGGED), version, JUDGEMENT, attempts=0, at=1.0)
+
+
+@pytest.mark.parametrize("how", ["rename", "copy"])
+def test_the_ledger_follows_a_moved_track(database: Database, tmp_path: Path, how: str) -> None:
+    old, new = tmp_path / "a\udcff.mp3", tmp_path / "Rock" / "a\udcff.mp3"
+    old.write_bytes(b"sound")
+    new.parent.mkdir()
+    tag(database, old)
+    if how == "rename":
+        old.rename(new)
+    else:
+        shutil.copyfile(old, tmp_path / "blocks-the-inode")
+        shutil.copy2(old, new)
+        old.unlink()
+    Outbox(database).follow(old, new)
+    journal, versions = Journal(database, command="test"), Versions(database)
+    now = FileVersion.of(new.stat())
+    change = journal.latest(new)
+    assert journal.latest(old) is None
+    assert change is not None
+    assert change.version_after == now
+    assert versions.find(os.fspath(old)) is None
+    assert versions.done(os.fspath(new), now, JUDGEMENT) is not None
+
+
+def test_a_file_with_other_content_keeps_its_own_version(database: Database, tmp_path: Path) -> None:
+    old, new = tmp_path / "a.mp3", tmp_path / "b.mp3"
+    old.write_bytes(b"sound")
+    tag(database, old)
+    old.unlink()
+    new.write_bytes(b"another sound")
+    Outbox(database).follow(old, new)
+    change = Journal(database, command="test").latest(new)
+    assert change is not None
+    assert change.version_after != FileVersion.of(new.stat())
+    assert Versions(database).done(os.fspath(new), FileVersion.of(new.stat()), JUDGEMENT) is None
+
+
+def test_a_track_that_is_gone_again_is_followed_by_name(database: Database, tmp_path: Path) -> None:
+    old = tmp_path / "a.mp3"
+    old.write_bytes(b"sound")
+    tag(database, old)
+    Outbox(database).follow(old, tmp_path / "gone.mp3")
+    assert Journal(database, command="test").latest(tmp_path / "gone.mp3") is not None
