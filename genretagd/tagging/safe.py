@@ -166,16 +166,13 @@ def check_permitted(target: Target, *, options: WriteOptions) -> None:
         The file is write-protected, immutable, somebody else's, or has further names.
     """
     status = target.status
-    writable = (
-        os.access(target.fd, os.W_OK) if os.access in os.supports_fd else os.access(target.real, os.W_OK)
-    )
-    if not writable or not stat.S_IMODE(status.st_mode) & 0o222:
-        raise WriteRefusedError(
-            target.path, "the file is write-protected, make it writable to have it tagged", code="read-only"
-        )
     if is_immutable(target.fd):
         raise WriteRefusedError(
             target.path, "the file carries the immutable flag, clear it to have it tagged", code="immutable"
+        )
+    if not os.access(target.real, os.W_OK) or not stat.S_IMODE(status.st_mode) & 0o222:
+        raise WriteRefusedError(
+            target.path, "the file is write-protected, make it writable to have it tagged", code="read-only"
         )
     me = os.geteuid()
     if me not in {0, status.st_uid}:

@@ -1,0 +1,106 @@
+from __future__ import annotations
+
+import datetime as dt
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from genretagd.cli.app import app
+from genretagd.cli.undo import instant
+from genretagd.domain import WriteOptions
+from genretagd.errors import UsageError
+from genretagd.ledger.database import Database
+from genretagd.ledger.journal import Journal
+from genretagd.tagging.store import FileTagStore
+
+DATA = Path(__file__).resolve().parents[1] / "data" / "formats"
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Path:
+    return tmp_path / "ledger.sqlite3"
+
+
+@pytest.fixture
+def track(tmp_path: Path, ledger: Path) -> Path:
+    """A track that a run of ours tagged."""
+    path = Path(shutil.copy(DATA / "flac.flac", tmp_path / "track.flac"))
+    database, store = Database(ledger), FileTagStore()
+    journal = Journal(database, command="tag")
+    found = store.read_genres(path)
+    entry = journal.intend(path, found, ["Rock"], model="m@1", confidence=0.9)
+    journal.done(entry, store.write_genres(path, ["Rock"], expected=found.version, options=WriteOptions()))
+    database.close()
+    return path
+
+
+def run(*arguments: object) -> tuple[int, str, BaseException | None]:
+    result = CliRunner().invoke(app, [str(a) for a in arguments])
+    return result.exit_code, result.output, result.exception
+
+
+def test_the_last_run_comes_back_and_the_story_is_told(track: Path, ledger: Path) -> None:
+    status, output, _ = run("undo", "--last", "--ledger", ledger)
+    assert status == 0, output
+    assert f"{track}: Rock -> (none)" in output
+    assert "1 undone; undo this with: genretagd undo --run" in output
+    assert track.read_bytes() == (DATA / "flac.flac").read_bytes()
+    status, output, _ = run("history", track, "--ledger", ledger)
+    assert status == 0
+    assert "(none) -> Rock" in output
+    assert "undoes change 1" in output
+
+
+def test_a_dry_run_says_what_would_come_back(track: Path, ledger: Path) -> None:
+    before = track.read_bytes()
+    status, output, _ = run("undo", track, "--dry-run", "--ledger", ledger)
+    assert (status, output.count("would undo")) == (0, 2)
+    assert track.read_bytes() == before
+
+
+def test_json_is_one_object_per_line(track: Path, ledger: Path) -> None:
+    _, output, _ = run("history", track, "--json", "--ledger", ledger)
+    (line,) = output.splitlines()
+    found = json.loads(line)
+    assert (found["path"], found["state"], found["after"]) == (str(track), "done", ["Rock"])
+    _, output, _ = run("undo", track.parent, "--since", "1h", "--json", "--ledger", ledger)
+    assert json.loads(output.splitlines()[0]) == {
+        "path": str(track),
+        "status": "undone",
+        "before": ["Rock"],
+        "after": [],
+        "reason": None,
+        "code": None,
+    }
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [(), ("--last", "--since", "1h"), ("--run", "nonsense"), ("--since", "yesterday-ish")],
+    ids=["nothing named", "two ways", "no such run", "no such time"],
+)
+def test_what_makes_no_sense_is_a_usage_error(arguments: tuple[str, ...], track: Path, ledger: Path) -> None:
+    _, _, error = run("undo", *arguments, "--ledger", ledger)
+    assert isinstance(error, UsageError)
+
+
+def test_without_a_ledger_there_is_nothing_to_undo(tmp_path: Path) -> None:
+    _, _, error = run("undo", "--last", "--ledger", tmp_path / "none")
+    assert isinstance(error, UsageError)
+    status, output, _ = run("history", tmp_path / "x.mp3", "--ledger", tmp_path / "none")
+    assert (status, "nothing was changed yet" in output) == (0, True)
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("90s", 90), ("30min", 1800), ("2h", 7200), ("3d", 259200), ("1w", 604800)]
+)
+def test_a_span_counts_back_from_now(text: str, seconds: int) -> None:
+    assert instant(text, now=1_000_000.0) == 1_000_000.0 - seconds
+
+
+def test_a_date_is_local_unless_it_names_a_zone() -> None:
+    assert instant("2031-05-01T20:00+00:00", now=0) == dt.datetime(2031, 5, 1, 20, tzinfo=dt.UTC).timestamp()
+    assert instant("2031-05-01", now=0) == dt.datetime(2031, 5, 1).astimezone().timestamp()  # noqa: DTZ001

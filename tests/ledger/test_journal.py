@@ -1,0 +1,169 @@
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from genretagd.domain import FileVersion, GenreTag, TagChange
+from genretagd.errors import TagError
+from genretagd.ledger.database import Database
+from genretagd.ledger.journal import Journal
+
+TRACK = Path("/music/track.mp3")
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 1_000_000.0
+
+    def __call__(self) -> float:
+        self.now += 1
+        return self.now
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Iterator[Database]:
+    database = Database(tmp_path / "ledger.sqlite3")
+    yield database
+    database.close()
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def journal(database: Database, clock: Clock) -> Journal:
+    return Journal(database, command="tag", clock=clock)
+
+
+def a_tag(*genres: str, mtime: int = 1) -> GenreTag:
+    fields = {"TCON": genres} if genres else {}
+    return GenreTag(genres, fields, "ID3v2.4", FileVersion(1, 2, 3, mtime))
+
+
+def write(
+    journal: Journal,
+    *after: str,
+    before: GenreTag | None = None,
+    path: Path = TRACK,
+    undoes: int | None = None,
+) -> int:
+    old = before or a_tag()
+    entry = journal.intend(path, old, after, model="m@1", confidence=0.5, undoes=undoes)
+    new = a_tag(*after, mtime=old.version.mtime_ns + 1)
+    journal.done(entry, TagChange(path, old.genres, after, old.fields, new.fields, old.version, new.version))
+    return entry
+
+
+def test_an_entry_tells_the_whole_story(journal: Journal) -> None:
+    entry = write(journal, "Rock", "Pop", before=a_tag("Zouk", mtime=7))
+    (found,) = journal.history(TRACK)
+    assert (found.id, found.state, found.path, found.model, found.confidence) == (
+        entry,
+        "done",
+        TRACK,
+        "m@1",
+        0.5,
+    )
+    assert (found.genres_before, found.genres_after) == (("Zouk",), ("Rock", "Pop"))
+    assert found.fields_before == {"TCON": ("Zouk",)}
+    assert found.version_before == FileVersion(1, 2, 3, 7)
+    assert found.run == journal.run
+    assert found.command == "tag"
+
+
+def test_an_intention_is_durable_before_the_change(journal: Journal, database: Database) -> None:
+    journal.intend(TRACK, a_tag(), ["Rock"], model="m@1", confidence=0.5)
+    other = Database(database.path, read_only=True)
+    (found,) = Journal(other, command="history").history(TRACK)
+    other.close()
+    assert found.state == "intended"
+
+
+def test_a_failed_change_can_neither_be_undone_nor_be_ours(journal: Journal) -> None:
+    entry = journal.intend(TRACK, a_tag(), ["Rock"], model="m@1", confidence=0.5)
+    journal.failed(entry, "no space")
+    assert journal.changes() == []
+    assert not journal.wrote(TRACK, a_tag("Rock"))
+    assert journal.history(TRACK)[0].reason == "no space"
+
+
+def test_what_we_wrote_is_known_until_somebody_changes_it(journal: Journal) -> None:
+    write(journal, "Rock")
+    assert journal.wrote(TRACK, a_tag("Rock", mtime=99))
+    assert not journal.wrote(TRACK, a_tag("Blues"))
+    assert not journal.wrote(Path("/music/other.mp3"), a_tag("Rock"))
+
+
+def test_what_an_undo_brought_back_is_not_ours_but_an_undone_undo_is(journal: Journal) -> None:
+    first = write(journal, "Rock", before=a_tag("Zouk"))
+    undo = write(journal, "Zouk", before=a_tag("Rock"), undoes=first)
+    assert not journal.wrote(TRACK, a_tag("Zouk"))
+    write(journal, "Rock", before=a_tag("Zouk"), undoes=undo)
+    assert journal.wrote(TRACK, a_tag("Rock"))
+
+
+def test_a_relative_path_is_the_same_as_its_absolute_one(
+    journal: Journal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write(journal, "Rock", path=Path("a/../track.mp3"))
+    assert len(journal.history(tmp_path / "track.mp3")) == 1
+
+
+def test_a_name_that_is_not_text_makes_the_round_trip(journal: Journal) -> None:
+    path = Path(os.fsdecode(b"/music/caf\xe9.mp3"))
+    write(journal, "Rock", path=path)
+    assert journal.changes()[0].path == path
+
+
+def test_changes_are_found_by_run_by_time_and_by_place(
+    journal: Journal, database: Database, clock: Clock
+) -> None:
+    write(journal, "Rock", path=Path("/music/a/1.mp3"))
+    since = clock()
+    later = Journal(database, command="tag", clock=clock)
+    write(later, "Pop", path=Path("/music/ab/2.mp3"))
+    assert [c.path.name for c in journal.changes(run=journal.run)] == ["1.mp3"]
+    assert [c.path.name for c in journal.changes(since=since)] == ["2.mp3"]
+    assert [c.path.name for c in journal.changes(below=[Path("/music/a")])] == ["1.mp3"]
+    assert len(journal.changes(below=[Path("/")])) == 2
+    assert journal.last_run() == later.run
+    assert later.last_run() == journal.run
+
+
+def test_after_a_crash_the_files_tell_what_happened(journal: Journal, database: Database) -> None:
+    for name in ("new", "old", "gone", "away"):
+        journal.intend(Path(f"/{name}"), a_tag(mtime=1), ["Rock"], model="m@1", confidence=0.5)
+
+    def read(path: Path) -> GenreTag:
+        if path.name in {"gone", "away"}:
+            raise TagError(path, "the file is gone", code="gone", transient=path.name == "away")
+        return a_tag("Rock", mtime=2) if path.name == "new" else a_tag(mtime=1)
+
+    restarted = Journal(database, command="tag")
+    assert len(restarted.recover(read)) == 4
+    states = {name: restarted.history(Path(f"/{name}"))[0].state for name in ("new", "old", "gone", "away")}
+    assert states == {"new": "done", "old": "failed", "gone": "failed", "away": "intended"}
+    assert restarted.wrote(Path("/new"), a_tag("Rock"))
+
+
+def test_a_run_does_not_recover_its_own_open_entries(journal: Journal) -> None:
+    journal.intend(TRACK, a_tag(), ["Rock"], model="m@1", confidence=0.5)
+    assert journal.recover(lambda _: a_tag()) == []
+
+
+def test_what_is_older_than_the_retention_is_forgotten(journal: Journal, clock: Clock) -> None:
+    undone = write(journal, "Rock", path=Path("/undone"))
+    write(journal, "Rock", path=Path("/old"))
+    journal.intend(Path("/open"), a_tag(), ["Rock"], model="m@1", confidence=0.5)
+    limit = clock()
+    write(journal, path=Path("/undone"), before=a_tag("Rock"), undoes=undone)
+    assert journal.forget(before=limit) == 1
+    assert journal.history(Path("/old")) == []
+    assert len(journal.history(Path("/undone"))) == 2
+    assert len(journal.history(Path("/open"))) == 1

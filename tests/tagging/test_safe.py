@@ -1,0 +1,360 @@
+from __future__ import annotations
+
+import errno
+import os
+import resource
+import signal
+import stat
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from tag_cases import CASES, Case
+
+from genretagd.domain import TagChange, WriteOptions
+from genretagd.errors import FileChangedError, TagError, WriteRefusedError
+from genretagd.tagging import attributes, inplace, temps
+from genretagd.tagging.store import FileTagStore
+from genretagd.tagging.sweeping import sweep
+
+Tag = Callable[..., TagChange]
+Place = Callable[[Case], Path]
+NEW = ("Hip-Hop", "Jazz")
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root may change owners and flags")
+needs_xattrs = pytest.mark.skipif(not hasattr(os, "setxattr"), reason="needs extended attributes")
+
+
+def refused(tag: Tag, path: Path, code: str, **kwargs: object) -> TagError:
+    old = path.read_bytes()
+    with pytest.raises(TagError) as caught:
+        tag(path, NEW, **kwargs)
+    assert caught.value.code == code
+    assert path.read_bytes() == old
+    assert not [p for p in path.parent.iterdir() if temps.is_temporary(p.name)]
+    return caught.value
+
+
+@pytest.mark.parametrize("mode", [0o600, 0o664, 0o755, 0o4755])
+def test_the_mode_is_kept(mode: int, track: Path, tag: Tag) -> None:
+    track.chmod(mode)
+    tag(track, NEW)
+    assert stat.S_IMODE(track.stat().st_mode) == mode
+
+
+@needs_root
+def test_the_owner_is_kept(track: Path, tag: Tag) -> None:
+    os.chown(track, 1234, 2345)
+    tag(track, NEW)
+    status = track.stat()
+    assert (status.st_uid, status.st_gid) == (1234, 2345)
+
+
+@needs_root
+def test_a_setgid_directory_does_not_change_the_group(track: Path, tag: Tag) -> None:
+    os.chown(track.parent, 0, 777)
+    track.parent.chmod(0o2775)
+    os.chown(track, 0, 55)
+    tag(track, NEW)
+    assert track.stat().st_gid == 55
+
+
+@needs_xattrs
+def test_extended_attributes_and_acls_are_kept(track: Path, tag: Tag) -> None:
+    os.setxattr(track, "user.note", b"\0binary\xff")
+    os.setxattr(track, "user.empty", b"")
+    # An ACL that lets user 1234 read and write, as acl(5) stores it.
+    entries = [
+        (1, 6, 0xFFFFFFFF),
+        (2, 6, 1234),
+        (4, 4, 0xFFFFFFFF),
+        (0x10, 6, 0xFFFFFFFF),
+        (0x20, 4, 0xFFFFFFFF),
+    ]
+    acl = (2).to_bytes(4, "little") + b"".join(
+        kind.to_bytes(2, "little") + may.to_bytes(2, "little") + who.to_bytes(4, "little")
+        for kind, may, who in entries
+    )
+    os.setxattr(track, "system.posix_acl_access", acl)
+    before = {name: os.getxattr(track, name) for name in os.listxattr(track)}
+    mode = track.stat().st_mode
+    tag(track, NEW)
+    assert {name: os.getxattr(track, name) for name in os.listxattr(track)} == before
+    assert track.stat().st_mode == mode
+
+
+@needs_xattrs
+def test_a_default_acl_of_the_directory_is_not_inherited(track: Path, tag: Tag) -> None:
+    entries = [
+        (1, 7, 0xFFFFFFFF),
+        (2, 7, 1234),
+        (4, 5, 0xFFFFFFFF),
+        (0x10, 7, 0xFFFFFFFF),
+        (0x20, 5, 0xFFFFFFFF),
+    ]
+    acl = (2).to_bytes(4, "little") + b"".join(
+        kind.to_bytes(2, "little") + may.to_bytes(2, "little") + who.to_bytes(4, "little")
+        for kind, may, who in entries
+    )
+    os.setxattr(track.parent, "system.posix_acl_default", acl)
+    before = os.listxattr(track)
+    tag(track, NEW)
+    assert os.listxattr(track) == before
+
+
+def test_the_modification_time_is_kept_on_request_and_renewed_otherwise(track: Path, tag: Tag) -> None:
+    os.utime(track, ns=(10**18 + 1, 10**18 + 7))
+    change = tag(track, NEW, options=WriteOptions(mtime="keep"))
+    assert track.stat().st_mtime_ns == 10**18 + 7 == change.version_after.mtime_ns
+    tag(track, ["Rock"])
+    assert track.stat().st_mtime_ns > 10**18 + 7
+
+
+@pytest.mark.parametrize("mode", [0o444, 0o400])
+def test_a_write_protected_file_is_left_alone(mode: int, track: Path, tag: Tag) -> None:
+    track.chmod(mode)
+    assert isinstance(refused(tag, track, "read-only"), WriteRefusedError)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_directory_that_cannot_be_written_refuses(track: Path, tag: Tag) -> None:
+    track.parent.chmod(0o555)
+    try:
+        refused(tag, track, "read-only")
+    finally:
+        track.parent.chmod(0o755)
+
+
+@pytest.mark.parametrize(
+    ("number", "code"),
+    [
+        (errno.EACCES, "read-only"),
+        (errno.EROFS, "read-only"),
+        (errno.EPERM, "not permitted"),
+        (errno.ENOSPC, "no space"),
+        (errno.EDQUOT, "no space"),
+        (errno.EIO, "io"),
+    ],
+)
+def test_a_copy_that_cannot_be_made_is_explained(
+    number: int, code: str, track: Path, tag: Tag, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(temps, "create", fail)
+    error = refused(tag, track, code)
+    assert error.transient is (code in {"no space", "io"})
+
+
+@needs_root
+def test_an_immutable_file_is_left_alone(track: Path, tag: Tag) -> None:
+    if subprocess.run(["chattr", "+i", track], check=False, capture_output=True).returncode:
+        pytest.skip("this file system has no immutable flag")
+    try:
+        refused(tag, track, "immutable")
+    finally:
+        subprocess.run(["chattr", "-i", track], check=True)
+
+
+def test_somebody_elses_file_is_left_alone(track: Path, tag: Tag, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: track.stat().st_uid + 1)
+    refused(tag, track, "other owner")
+
+
+def test_a_file_with_several_names_is_skipped_by_default(track: Path, tag: Tag) -> None:
+    os.link(track, track.with_name("second name"))
+    error = refused(tag, track, "hard links")
+    assert isinstance(error, WriteRefusedError)
+    assert "hardlinks" in error.problem
+
+
+def test_a_file_with_several_names_is_separated_on_request(
+    track: Path, tag: Tag, store: FileTagStore
+) -> None:
+    other = track.with_name("second name.mp3")
+    os.link(track, other)
+    before = store.read_genres(other).genres
+    tag(track, NEW, options=WriteOptions(hardlinks="break"))
+    assert store.read_genres(track).genres == NEW
+    assert store.read_genres(other).genres == before
+    assert track.stat().st_nlink == other.stat().st_nlink == 1
+
+
+@pytest.mark.parametrize("name", ["mp3-id3v23", "mp3-no-tag", "m4a-faststart", "flac-no-padding", "wav"])
+def test_a_file_with_several_names_is_rewritten_in_place_on_request(
+    name: str, place: Place, tag: Tag, store: FileTagStore
+) -> None:
+    path = place(next(case for case in CASES if case.id == name))
+    other = path.with_name("second name")
+    os.link(path, other)
+    old, inode = path.read_bytes(), path.stat().st_ino
+    change = tag(path, NEW, options=WriteOptions(hardlinks="in-place", mtime="keep"))
+    assert store.read_genres(other).genres == NEW
+    assert path.stat().st_ino == other.stat().st_ino == inode
+    store.restore_fields(
+        path,
+        change.fields_before,
+        expected=change.version_after,
+        options=WriteOptions(hardlinks="in-place"),
+    )
+    assert other.read_bytes() == old
+    assert sorted(path.parent.iterdir()) == sorted([path, other])
+
+
+def test_when_a_rewrite_in_place_fails_the_old_content_is_put_back(
+    track: Path, tag: Tag, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    os.link(track, track.with_name("second name"))
+    real, calls = inplace.copy_range, []
+
+    def fail_once(*args: int) -> None:
+        calls.append(args)
+        if len(calls) == 1:
+            real(*args[:4], args[4] // 2)
+            raise OSError(errno.EIO, "broken")
+        real(*args)
+
+    monkeypatch.setattr(inplace, "copy_range", fail_once)
+    refused(tag, track, "io", options=WriteOptions(hardlinks="in-place"))
+    assert len(calls) > 1
+
+
+def test_a_symbolic_link_is_followed_and_stays_one(track: Path, tag: Tag, tmp_path: Path) -> None:
+    folder = tmp_path / "elsewhere"
+    folder.mkdir()
+    link = folder / "link.mp3"
+    link.symlink_to(track)
+    tag(link, NEW)
+    assert link.is_symlink()
+    assert FileTagStore().read_genres(track).genres == NEW
+    assert list(folder.iterdir()) == [link]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        b"x" * 251 + b".mp3",
+        "ü".encode() * 125 + b".mp3",
+        b"caf\xe9 \xff.mp3",
+        b"new\nline.mp3",
+        b"-rf.mp3",
+        b".mp3",
+    ],
+    ids=["255 bytes", "255 bytes of UTF-8", "not UTF-8", "a newline", "a dash", "hidden"],
+)
+def test_any_name_will_do(name: bytes, track: Path, tag: Tag, store: FileTagStore) -> None:
+    path = Path(os.fsdecode(os.path.join(os.fsencode(track.parent), name)))
+    try:
+        track.rename(path)
+    except OSError:
+        pytest.skip("this file system does not allow such a name")
+    tag(path, NEW)
+    assert store.read_genres(path).genres == NEW
+    assert [os.fsencode(p.name) for p in path.parent.iterdir()] == [name]
+
+
+def test_holes_stay_holes(place: Place, tag: Tag) -> None:
+    path = place(next(case for case in CASES if case.id == "wav"))
+    data = path.read_bytes()
+    hole = 8 << 20
+    with path.open("r+b") as file:
+        file.seek(4)
+        file.write((len(data) - 8 + hole + 8).to_bytes(4, "little"))
+        file.seek(len(data))
+        file.write(b"gaps" + hole.to_bytes(4, "little"))
+        file.truncate(len(data) + 8 + hole)
+    if path.stat().st_blocks * 512 > hole:
+        pytest.skip("this file system has no holes")
+    tag(path, NEW)
+    assert path.stat().st_size > hole
+    assert path.stat().st_blocks * 512 < hole
+
+
+def test_a_file_larger_than_the_free_space_is_left_alone(
+    track: Path, tag: Tag, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = os.fstatvfs
+    monkeypatch.setattr(os, "fstatvfs", lambda fd: os.statvfs_result([*real(fd)[:4], 1, *real(fd)[5:]]))
+    error = refused(tag, track, "no space")
+    assert error.transient
+
+
+def test_a_full_disk_half_way_through_leaves_the_file_alone(track: Path, tag: Tag) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    previous = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, hard))
+    try:
+        refused(tag, track, "no space")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        signal.signal(signal.SIGXFSZ, previous)
+
+
+def test_a_file_that_another_program_writes_to_is_left_alone(track: Path, tag: Tag) -> None:
+    with track.open("r+b") as file:
+        if not attributes.is_being_written(file.fileno()):
+            pytest.skip("this system does not tell who writes to a file")
+        assert isinstance(refused(tag, track, "in use"), FileChangedError)
+    tag(track, NEW)
+
+
+def test_a_file_that_another_program_reads_is_tagged_and_the_reader_keeps_what_it_had(
+    track: Path, tag: Tag
+) -> None:
+    old = track.read_bytes()
+    with track.open("rb") as player:
+        first = player.read(1000)
+        tag(track, NEW)
+        assert first + player.read() == old
+
+
+def test_a_file_changed_while_its_copy_is_made_is_left_to_its_new_owner(track: Path, tag: Tag) -> None:
+    def digest(path: Path) -> int:
+        track.write_bytes(b"somebody else was here")
+        return 1
+
+    with pytest.raises(FileChangedError):
+        tag(track, NEW, by=FileTagStore(audio_digest=digest))
+    assert track.read_bytes() == b"somebody else was here"
+    assert list(track.parent.iterdir()) == [track]
+
+
+def test_dead_temporary_files_are_cleared_up_and_nothing_else(track: Path) -> None:
+    folder = track.parent
+    dead = folder / temps.temporary_name(track.name)
+    others = [folder / name for name in (".hidden", "x.tmp", ".track.genretagd-zz.tmp", "genretagd-0.tmp")]
+    for path in (dead, *others):
+        path.write_bytes(b"x")
+    directory = os.open(folder, os.O_RDONLY)
+    living = temps.create(directory, track.name)
+    try:
+        assert sweep(folder) == [dead.name]
+        assert sorted(folder.iterdir()) == sorted([track, folder / living.name, *others])
+    finally:
+        temps.remove(directory, living)
+        os.close(directory)
+
+
+def test_the_first_look_at_a_directory_clears_it_up(track: Path, store: FileTagStore) -> None:
+    dead = track.parent / temps.temporary_name(track.name)
+    dead.write_bytes(b"x")
+    store.read_genres(track)
+    assert not dead.exists()
+
+
+def test_sweeping_a_directory_that_is_not_there_is_no_error(tmp_path: Path) -> None:
+    assert sweep(tmp_path / "missing") == []
+
+
+def test_a_backup_is_not_put_back_into_another_file(track: Path, tmp_path: Path) -> None:
+    directory = os.open(tmp_path, os.O_RDONLY)
+    original = os.open(track, os.O_RDONLY)
+    with inplace._backed_up(directory, track.name, original, os.fstat(original)) as fd:
+        replacement = tmp_path / "new"
+        replacement.write_bytes(b"another file by now")
+        replacement.replace(track)
+        inplace.restore(directory, fd)
+    os.close(original)
+    os.close(directory)
+    assert track.read_bytes() == b"another file by now"
