@@ -24,7 +24,7 @@ VOICES = (
     "pt+m1 pt-br+f5 ru+m2 ru+f3 pl+f1 pl+m6 nl+m7 nl+f2 sv+f5 sv+m3 tr+f4 hi+m1"
 ).split()
 NEWS = """Good evening. Here is the news. The council met for nine hours and could not agree on the colour
-of the bridge. Trains to the coast will run every twenty minutes, except on Sundays, when they will not run. """
+of the bridge. Trains to the coast run every twenty minutes, except on Sundays, when they do not run. """
 NOVEL = """Chapter one. He had walked since noon, and the road was long, and nobody had told him about the
 dogs. When at last he came to the house there was no light in any window, and the door stood open. """
 
