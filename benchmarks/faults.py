@@ -39,8 +39,9 @@ def main() -> None:
                         by_mode[mode] += 1
         print(f"{case.id:<28} {sum(injected.values()):>6} faults", flush=True)
     del injected[""]
+    seconds = time.monotonic() - started
     print(
-        f"{sum(injected.values())} faults over {formats} kinds of file in {time.monotonic() - started:.0f} s, none harmed a file"
+        f"{sum(injected.values())} faults over {formats} kinds of file in {seconds:.0f} s, none harmed a file"
     )
     for name, number in injected.most_common():
         print(f"  {number:>6}  at {name}")

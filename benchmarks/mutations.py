@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import collections
-import os
 import random
 import sys
 import tempfile
@@ -30,6 +29,7 @@ from genretagd.tagging.store import FileTagStore
 
 SLOW_SECONDS = 20.0
 GENRES = ("Hip-Hop", "Jazz")
+NUMBERS = (b"\xff\xff\xff\xff", b"\x7f\xff\xff\xff", b"\0\0\0\1", b"\x80\0\0\0")
 
 
 def mutated(data: bytes, other: bytes, rng: random.Random) -> bytes:
@@ -58,7 +58,7 @@ def mutated(data: bytes, other: bytes, rng: random.Random) -> bytes:
         elif kind == 6:
             del result[at:]
         else:
-            result[at : at + 4] = rng.choice((b"\xff\xff\xff\xff", b"\x7f\xff\xff\xff", b"\0\0\0\1", b"\x80\0\0\0"))
+            result[at : at + 4] = rng.choice(NUMBERS)
     return bytes(result)
 
 
@@ -108,7 +108,7 @@ def main() -> None:
                 (arguments.keep / f"{arguments.seed}-{number}-{case.id}{case.suffix}").write_bytes(broken)
             outcomes[outcome] += 1
             slowest = max(slowest, (time.monotonic() - begun, case.id))
-            if len(os.listdir(folder)) > 1:
+            if len(list(Path(folder).iterdir())) > 1:
                 raise AssertionError(f"{case.id}: something was left behind")
             path.unlink()
     total, seconds = sum(outcomes.values()), time.monotonic() - started

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from mutagen.id3 import ID3, TIT2
 
 from genretagd.domain import Status, WriteOptions
 from genretagd.ledger.database import Database
@@ -89,8 +90,6 @@ def test_a_later_edit_by_somebody_else_wins(
 def test_an_edit_of_other_tags_does_not_prevent_the_undo(
     tracks: list[Path], database: Database, store: FileTagStore
 ) -> None:
-    from mutagen.id3 import ID3, TIT2
-
     journal = tag(tracks[0], "Rock", database, store)
     tags = ID3(tracks[0])
     tags.add(TIT2(encoding=3, text=["A new title"]))

@@ -121,7 +121,7 @@ class Subject:
         for path in self.directory.iterdir():
             path.unlink()
         self.path.write_bytes(self.old)
-        os.chmod(self.path, 0o640)
+        self.path.chmod(0o640)
         if hasattr(os, "setxattr"):
             with contextlib.suppress(OSError):
                 os.setxattr(self.path, "user.note", b"kept")

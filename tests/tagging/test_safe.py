@@ -244,7 +244,7 @@ def test_a_symbolic_link_is_followed_and_stays_one(track: Path, tag: Tag, tmp_pa
     ids=["255 bytes", "255 bytes of UTF-8", "not UTF-8", "a newline", "a dash", "hidden"],
 )
 def test_any_name_will_do(name: bytes, track: Path, tag: Tag, store: FileTagStore) -> None:
-    path = Path(os.fsdecode(os.path.join(os.fsencode(track.parent), name)))
+    path = track.parent / os.fsdecode(name)
     try:
         track.rename(path)
     except OSError:

@@ -3,12 +3,15 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
+from uuid import UUID
 
 import mediafile
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tag_cases import CASES, Case, raw
+from mutagen.id3 import ID3, TXXX
+from tag_cases import CASES, Case
+from tag_streams import raw
 
 from genretagd.domain import Provenance, TagChange, WriteOptions
 from genretagd.errors import FileChangedError, TagError, WriteRefusedError
@@ -132,8 +135,6 @@ def test_mediafile_sees_the_genres_and_everything_else_as_before(case: Case, pla
 
 
 def test_a_lock_field_is_seen(track: Path, store: FileTagStore) -> None:
-    from mutagen.id3 import ID3, TXXX
-
     for text, locked in (("1", True), ("yes", True), ("0", False), ("", False)):
         tags = ID3(track)
         tags.add(TXXX(encoding=3, desc="GENRETAGD_LOCK", text=[text]))
@@ -228,8 +229,6 @@ def test_a_file_whose_tags_cannot_be_fully_parsed_is_left_alone(
 
 
 def test_a_wma_file_with_drm_is_refused(tmp_path: Path, store: FileTagStore) -> None:
-    from uuid import UUID
-
     data = bytearray(raw("wma.wma"))
     encryption = UUID("2211b3fb-bd23-11d2-b4b7-00a0c955fc6e").bytes_le
     extra = encryption + (24 + 16).to_bytes(8, "little") + bytes(16)
@@ -279,8 +278,9 @@ def test_a_copy_with_other_audio_never_takes_the_files_place(track: Path, tag: T
     ],
 )
 def test_any_text_makes_the_round_trip(
-    name: str, first: list[str], second: list[str], place: Place, tag: Tag, store: FileTagStore
+    name: str, first: list[str], second: list[str], place: Place, tag: Tag
 ) -> None:
+    store = FileTagStore()
     path = place(BY_ID[name])
     old = path.read_bytes()
     one = tag(path, first)
