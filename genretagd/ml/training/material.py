@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from genretagd.errors import CorpusError
 from genretagd.ml.bundle import ExcerptChoice
 from genretagd.ml.frontend import FrontEnd
-from genretagd.ml.training.pictures import read_picture
+from genretagd.ml.training.pictures import BARE_SIZE, read_picture
 from genretagd.ml.training.spectra import as_record
 
 
@@ -80,7 +80,7 @@ def gather(
     front_end : FrontEnd
         They must have been made with it.
     excerpts : ExcerptChoice
-        Gives the width of a row.
+        Gives the width of a row, which is at least that of a picture without a record.
     file : Path
         Where the array is kept.
 
@@ -98,7 +98,7 @@ def gather(
     CorpusError
         A picture was made with another front end: not one file's fault, so nothing goes on.
     """
-    columns = front_end.frames_in(round(excerpts.seconds * front_end.sr))
+    columns = max(front_end.frames_in(round(excerpts.seconds * front_end.sr)), BARE_SIZE[0])
     record = as_record(front_end)
     kept: list[int] = []
     problems: list[str] = []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from genretagd.errors import ModelError
+from genretagd.ml.bundle import ExcerptChoice
 from genretagd.ml.frontend import PatchGeometry, PictureArray
 from genretagd.ml.training import augment, lessons, loop, network
 from genretagd.ml.training.lessons import Material, Taught
@@ -18,6 +19,7 @@ from genretagd.ml.training.lessons import Material, Taught
 Arch = Literal["default", "seed"]
 
 SEED_SIZE: Final = 128
+HEARD_SECONDS: Final = 10.0
 COLOURS: Final = "magma"
 COLOUR_FILE: Final = "colormap.npy"
 HEADS: Final = (network.GENRE_OUTPUT, network.EMBEDDING)
@@ -81,7 +83,18 @@ def geometry(arch: Arch) -> PatchGeometry:
         return PatchGeometry(
             frames=None, per_excerpt=1, resize_to=(SEED_SIZE, SEED_SIZE), colormap=COLOUR_FILE
         )
-    return PatchGeometry(frames=128, per_excerpt=3)
+    return PatchGeometry(frames=128, per_excerpt=1)
+
+
+def heard(arch: Arch, *, learnt: ExcerptChoice) -> ExcerptChoice:
+    """Return what a model listens to when it serves, given the excerpts that it learns from.
+
+    The default network hears ten seconds at a time: it learns from patches anywhere in longer excerpts, and
+    decodes no more than it needs.
+    """
+    if arch == "seed":
+        return learnt
+    return replace(learnt, seconds=min(HEARD_SECONDS, learnt.seconds))
 
 
 def colour_map() -> PictureArray:

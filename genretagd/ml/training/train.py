@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from genretagd.errors import CorpusError
 from genretagd.ml.bundle import MODEL, TRAINABLE, Bundle, load_bundle, write_bundle
 from genretagd.ml.classifier import Classifier
+from genretagd.ml.frontend import scale
 from genretagd.ml.training import card, export, loop, splits, verdict
 from genretagd.ml.training.corpus import Corpus
 from genretagd.ml.training.lessons import FOREIGN
@@ -24,7 +25,7 @@ from genretagd.ml.training.listener import Listener
 from genretagd.ml.training.material import Pictures
 from genretagd.ml.training.metrics import Outcomes, measure
 from genretagd.ml.training.prepare import Ingredients, Prepared, prepare
-from genretagd.ml.training.recipe import COLOUR_FILE, Recipe, colour_map, geometry, learn
+from genretagd.ml.training.recipe import COLOUR_FILE, Recipe, colour_map, geometry, heard, learn
 from genretagd.ml.training.report import Report, write_report
 from genretagd.ml.training.spectra import mel_filter_bank
 
@@ -254,7 +255,7 @@ def _as_bundle(model: Any, plan: Plan, prepared: Prepared, folder: Path) -> Bund
         labels=prepared.material.label_names,
         outside_labels=prepared.material.outside_names,
         front_end=ingredients.front_end,
-        excerpts=ingredients.excerpts,
+        excerpts=heard(plan.recipe.arch, learnt=ingredients.excerpts),
         patch=geometry(plan.recipe.arch),
     )
     trainable = folder / TRAINABLE
@@ -293,8 +294,39 @@ def track_logits(
     found = np.empty((len(tracks), len(bundle.labels) + len(bundle.outside_labels)), np.float32)
     for index, track in enumerate(tracks):
         excerpts = [part.astype(np.float32) / np.float32(255.0) for part in pictures.excerpts(int(track))]
-        found[index] = classifier.spectrogram_logits(excerpts)
+        found[index] = classifier.spectrogram_logits(as_heard(excerpts, bundle=bundle))
         listener.step()
+    return found
+
+
+def as_heard(excerpts: Sequence[NDArray[np.float32]], *, bundle: Bundle) -> list[NDArray[np.float32]]:
+    """Cut excerpts as long as a bundle listens to out of longer ones.
+
+    Parameters
+    ----------
+    excerpts : sequence of np.ndarray [shape=(n_mels, frames)]
+        Of one track.
+    bundle : Bundle
+        Says how many excerpts of how many seconds are listened to.
+
+    Returns
+    -------
+    list of np.ndarray [shape=(n_mels, frames)]
+        As many parts as the bundle has excerpts, dealt out evenly to those given and evenly spread over
+        each (the middle, where it is one), every part scaled to [0, 1] by itself as serving does. Excerpts
+        that are no longer than that are given back as they are.
+    """
+    choice, front_end = bundle.excerpts, bundle.front_end
+    width = front_end.frames_in(round(choice.seconds * front_end.sr))
+    parts = max(1, choice.count // max(1, len(excerpts)))
+    found: list[NDArray[np.float32]] = []
+    for excerpt in excerpts:
+        spare = excerpt.shape[1] - width
+        if spare <= 0:
+            found.append(excerpt)
+            continue
+        starts = np.linspace(0, spare, parts) if parts > 1 else np.asarray([spare / 2])
+        found += [scale(excerpt[:, start : start + width]) for start in np.rint(starts).astype(int)]
     return found
 
 
