@@ -12,7 +12,7 @@ from genretagd.actions.process import HostDied
 from genretagd.errors import DeliveryError
 from genretagd.events import Event, Idle, TrackMoved, event_from_json, event_to_json
 
-START_LIMIT_SECONDS: Final = 60.0
+START_LIMIT_SECONDS: Final = 20.0
 
 
 class Host(Protocol):
@@ -99,32 +99,52 @@ class HostedPlugin:
             last_error=self.last_error,
         )
 
-    def ready(self) -> bool:
-        """Start, load, configure and check the plugin where that is still to be done; return success.
+    def load(self) -> bool:
+        """Start the process, load the plugin and make it with its options, if it is not; return success.
 
         What went wrong is in `status`, logged once.
         """
         if self._host is not None:
             return True
+        return self._start(describe_only=False)
+
+    def describe(self) -> bool:
+        """Load the plugin's class alone, for its record, and end the process; return success."""
+        loaded = self._start(describe_only=True)
+        self.drop()
+        return loaded
+
+    def ready(self) -> bool:
+        """Load the plugin and let it check whether it can work, where that is still to be done."""
+        if not self.load() or self._host is None:
+            return False
+        if not self._checked:
+            try:
+                limit = self.spec.common.time_limit_seconds
+                answer = self._host.ask({"do": "check"}, limit_seconds=limit)
+            except DeliveryError as exc:
+                answer = {"error": str(exc)}
+            if not answer.get("ok"):
+                return self._refused(answer, PluginStatus.CHECK_FAILED)
+            self._checked = True
+        self.status, self._problems = PluginStatus.READY, ()
+        return True
+
+    def _start(self, *, describe_only: bool) -> bool:
         try:
             self._host = host = self._start_host(self.spec)
             if self.aborted:
                 self.drop()
                 return False
-            started = host.ask(start_request(self.spec), limit_seconds=START_LIMIT_SECONDS)
-            if not started.get("ok"):
-                return self._refused(started, PluginStatus.LOAD_FAILED)
-            self._handlers = tuple(started["handlers"])
-            self._options = dict(started["options"])
-            self._summary = str(started["summary"])
-            if not self._checked:
-                checked = host.ask({"do": "check"}, limit_seconds=self.spec.common.time_limit_seconds)
-                if not checked.get("ok"):
-                    return self._refused(checked, PluginStatus.CHECK_FAILED)
-                self._checked = True
+            request = start_request(self.spec, describe_only=describe_only)
+            answer = host.ask(request, limit_seconds=START_LIMIT_SECONDS)
         except DeliveryError as exc:
             return self._refused({"error": str(exc)}, PluginStatus.CHECK_FAILED)
-        self.status, self._problems = PluginStatus.READY, ()
+        if not answer.get("ok"):
+            return self._refused(answer, PluginStatus.LOAD_FAILED)
+        self._handlers = tuple(answer["handlers"])
+        self._options = dict(answer["options"])
+        self._summary = str(answer["summary"])
         return True
 
     def tell(self, event: Event) -> TrackMoved | None:

@@ -7,6 +7,7 @@ import os
 import threading
 import time
 from collections.abc import Collection, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -14,12 +15,12 @@ from typing import Final
 from genretagd.actions.backoff import BREAKER_BACKOFF, Backoff
 from genretagd.actions.hosted import Host, HostedPlugin
 from genretagd.actions.lease import Lease
-from genretagd.actions.plan import ActionSpec, PluginRecord
+from genretagd.actions.plan import ActionSpec, PluginRecord, PluginStatus
 from genretagd.actions.process import HostProcess, Output
 from genretagd.actions.redaction import Redactor
 from genretagd.actions.worker import ActionWorker, Surroundings
 from genretagd.delivery import Outbox
-from genretagd.errors import LedgerError
+from genretagd.errors import ConfigError, LedgerError
 from genretagd.events import Event, Idle, TrackMoved
 
 LOG: Final = "genretagd.actions"
@@ -92,14 +93,37 @@ class Runner:
         """Whether this process delivers; else another one does, or there is nothing to."""
         return bool(self._threads)
 
+    def load(self) -> None:
+        """Load every plugin and make it with its options, before there is anything to tell.
+
+        A plugin that cannot be loaded is a status and a line in the log; it stops nobody.
+
+        Raises
+        ------
+        ConfigError
+            With every problem of the options of all plugins; no process is left.
+        """
+        enabled = [worker.plugin for worker in self._workers if worker.plugin.spec.common.enabled]
+        if not enabled:
+            return
+        with ThreadPoolExecutor(len(enabled), "action") as threads:
+            list(threads.map(lambda plugin: plugin.load(), enabled))
+        invalid = [p.record() for p in enabled if p.status is PluginStatus.CONFIG_INVALID]
+        if invalid:
+            for plugin in enabled:
+                plugin.drop()
+            raise ConfigError([problem for record in invalid for problem in record.problems])
+
     def start(self) -> None:
         """Begin to deliver: at once, or as soon as the process that does so now has ended.
 
-        Plugins are loaded and checked meanwhile, by threads of their own.
+        Plugins check whether they can work meanwhile, by threads of their own.
         """
         if not any(worker.plugin.spec.common.enabled for worker in self._workers):
             return
         if not self._begin():
+            for worker in self._workers:
+                worker.plugin.drop()
             self._log.info("another genretagd delivers to action plugins, until it ends")
             self._keeper = threading.Thread(target=self._wait_for_lease, name="actions", daemon=True)
             self._keeper.start()
@@ -147,6 +171,8 @@ class Runner:
         for thread in self._threads:
             thread.join()
         self._threads = []
+        for worker in self._workers:  # loaded, and never started
+            worker.plugin.drop()
         self._lease.give_back()
         if self._deliver is not self._keep:
             self._deliver.close()

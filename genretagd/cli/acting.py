@@ -18,7 +18,7 @@ def actions_state(ledger: Path) -> Path:
 
 
 def make_runner(config: Config, database: Database) -> Runner:
-    """Return the runner for the [[actions]] of a configuration, not yet started.
+    """Return the runner for the [[actions]] of a configuration, its plugins loaded but not yet started.
 
     Parameters
     ----------
@@ -30,7 +30,7 @@ def make_runner(config: Config, database: Database) -> Runner:
     Raises
     ------
     ConfigError
-        With every problem that can be told without running a plugin.
+        With every problem of the actions and their options.
     LedgerError
         The ledger cannot be opened a second time.
     """
@@ -43,4 +43,10 @@ def make_runner(config: Config, database: Database) -> Runner:
     specs = plan_actions(config.actions, Catalog(config.plugins.directories)) if config.actions else ()
     keep = Outbox(database)
     deliver = Outbox(Connection(database.path, durable=False)) if specs else keep
-    return Runner(specs, keep=keep, deliver=deliver, state=actions_state(database.path))
+    runner = Runner(specs, keep=keep, deliver=deliver, state=actions_state(database.path))
+    try:
+        runner.load()
+    except BaseException:
+        runner.close(drain_seconds=0)
+        raise
+    return runner

@@ -19,7 +19,10 @@ from genretagd.errors import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from genretagd.actions.catalog import Catalog
+    from genretagd.actions.hosted import HostedPlugin
     from genretagd.actions.plan import ActionSpec, PluginRecord
     from genretagd.config import Config
     from genretagd.delivery import Backlog
@@ -98,16 +101,8 @@ def _overview(config: Config, *, as_json: bool, check: bool) -> int:
     backlog = _backlog(config)
     for record in records:
         _show(record, backlog.get(record.name), as_json=as_json)
-    used = {spec.source.name for spec in specs}
-    for name in catalog.names():
-        source = catalog.find(name)
-        if source is None or name in used:
-            continue
-        if as_json:
-            _print_json({"name": name, "origin": source.origin, "location": source.location, "status": None})
-        else:
-            print(f"{name:<18} not configured   {source.origin}: {source.location}")
-            _print_problems([source.problem] if source.problem else [])
+    for record in _others(config, catalog, {spec.source.name for spec in specs}, check=check):
+        _show(record, None, as_json=as_json, configured=False)
     for name in sorted(set(backlog) - {record.name for record in records}):
         left = backlog[name]
         print(f"{name:<18} no longer configured, {left.waiting} events wait: ", end="")
@@ -135,7 +130,37 @@ def _specs(config: Config, catalog: Catalog) -> tuple[Sequence[ActionSpec], tupl
 
 
 def _records(config: Config, specs: Sequence[ActionSpec], *, check: bool) -> list[PluginRecord]:
+    """Return how the configured actions are; with `check`, after each has loaded and checked."""
+
+    def look(plugin: HostedPlugin) -> PluginRecord:
+        if check and plugin.spec.common.enabled:
+            plugin.ready()
+        plugin.close()
+        return plugin.record()
+
+    return _look_at(config, specs, look)
+
+
+def _others(config: Config, catalog: Catalog, used: set[str], *, check: bool) -> list[PluginRecord]:
+    """Return what there is besides, and which options it has."""
+    from genretagd.actions.plan import plan_actions
+    from genretagd.config import ActionConfig
+
+    actions = [ActionConfig(name, {}, "not configured") for name in catalog.names() if name not in used]
+
+    def look(plugin: HostedPlugin) -> PluginRecord:
+        if check:
+            plugin.describe()
+        return plugin.record()
+
+    return _look_at(config, plan_actions(actions, catalog), look)
+
+
+def _look_at(
+    config: Config, specs: Sequence[ActionSpec], look: Callable[[HostedPlugin], PluginRecord]
+) -> list[PluginRecord]:
     import logging
+    import os
     from concurrent.futures import ThreadPoolExecutor
 
     from genretagd.actions.runner import LOG, hosted_plugin
@@ -144,12 +169,8 @@ def _records(config: Config, specs: Sequence[ActionSpec], *, check: bool) -> lis
 
     logging.getLogger(LOG).addHandler(logging.NullHandler())  # the records say it all
     state = actions_state(ledger_path(config))
-    hosted = [hosted_plugin(spec, state=state) for spec in specs]
-    if check and hosted:
-        with ThreadPoolExecutor(len(hosted)) as threads:
-            list(threads.map(lambda plugin: plugin.spec.common.enabled and plugin.ready(), hosted))
-            list(threads.map(lambda plugin: plugin.close(), hosted))
-    return [plugin.record() for plugin in hosted]
+    with ThreadPoolExecutor(os.cpu_count() or 1) as threads:
+        return list(threads.map(lambda spec: look(hosted_plugin(spec, state=state)), specs))
 
 
 def _backlog(config: Config) -> dict[str, Backlog]:
@@ -167,8 +188,9 @@ def _backlog(config: Config) -> dict[str, Backlog]:
         outbox.close()
 
 
-def _show(record: PluginRecord, left: Backlog | None, *, as_json: bool) -> None:
+def _show(record: PluginRecord, left: Backlog | None, *, as_json: bool, configured: bool = True) -> None:
     last_error = record.last_error or (left.last_error if left else None)
+    status = record.status if configured or record.problems else "not configured"
     waiting, dead = (left.waiting, left.dead) if left else (0, 0)
     if as_json:
         _print_json(
@@ -177,7 +199,8 @@ def _show(record: PluginRecord, left: Backlog | None, *, as_json: bool) -> None:
                 "use": record.source.name,
                 "origin": record.source.origin,
                 "location": record.source.location,
-                "status": record.status,
+                "configured": configured,
+                "status": record.status if configured or record.problems else None,
                 "problems": record.problems,
                 "options": record.options,
                 "settings": dict(record.settings),
@@ -188,7 +211,7 @@ def _show(record: PluginRecord, left: Backlog | None, *, as_json: bool) -> None:
             }
         )
         return
-    print(f"{record.name:<18} {record.status:<16} {record.source.origin}: {record.source.location}")
+    print(f"{record.name:<18} {status:<16} {record.source.origin}: {record.source.location}")
     if record.summary:
         print(f"    {record.summary}")
     for name, what in (record.options or {}).items():

@@ -17,6 +17,7 @@ from genretagd.actions.lease import Lease
 from genretagd.actions.plan import plan_actions
 from genretagd.actions.runner import Delays, Runner
 from genretagd.config import ActionConfig
+from genretagd.errors import ConfigError
 from genretagd.events import idle_event
 from genretagd.ledger.database import Database
 from genretagd.ledger.outbox import Outbox
@@ -199,3 +200,23 @@ def test_the_right_to_deliver_is_held_once(tmp_path: Path) -> None:
     one.give_back()
     assert other.take()
     other.give_back()
+
+
+def test_a_wrong_option_stops_the_start_and_a_broken_plugin_does_not(
+    make: Callable[..., Runner], folder: Path, tmp_path: Path
+) -> None:
+    write_plugin(folder, "note", NOTE)
+    write_plugin(folder, "broken", "def on_tagged(self, event) pass")
+    runner = make(("note", {"log": tmp_path / "log"}), ("broken", {}))
+    runner.load()
+    runner.start()
+    runner.tell(tagged("/m/1"))
+    runner.close(drain_seconds=60)
+    assert [record.status for record in runner.records()] == ["READY", "LOAD_FAILED"]
+    assert lines(tmp_path / "log") == ["/m/1 Rock"]
+    with pytest.raises(ConfigError) as caught:
+        make(("note", {"lgo": tmp_path / "log"})).load()
+    assert caught.value.problems == (
+        'c:1: actions.note.lgo: unknown option (did you mean "log"?)',
+        "c:1: actions.note.log: is missing, write log = ... (path)",
+    )

@@ -70,6 +70,7 @@ def test_every_plugin_is_listed_with_its_origin_options_and_status(
     assert "Note every track." in result.out
     assert f'log = "{config.parent}/out/log"  (path, required)' in result.out
     assert "not configured   shipped:" in result.out
+    assert "    relative: true or false, default true" in result.out
 
 
 def test_the_list_is_json_where_wanted(genretagd: Callable[..., Any], config: Path) -> None:
@@ -182,3 +183,14 @@ def test_a_tagged_album_reaches_the_plugins(
     assert sorted((tmp_path / "out" / "log").read_text().split()) == ["aac.m4a", "flac.flac", "mp3.mp3"]
     assert genretagd("tag", "--dry-run", "--existing", "replace", "--config", config, album).status == 0
     assert len((tmp_path / "out" / "log").read_text().split()) == 3
+
+
+def test_a_wrong_option_stops_tagging_before_it_begins(
+    genretagd: Callable[..., Any], config: Path, album: Path
+) -> None:
+    with config.open("a") as file:
+        file.write('[[actions]]\nuse = "csv_log"\npth = "x"\n')
+    result = genretagd("tag", "--min-confidence", "0", "--config", config, album)
+    assert result.status == 2
+    assert 'actions.csv_log.pth: unknown option (did you mean "path"?)' in result.err
+    assert result.out == ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -12,7 +13,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from plugins_support import Start, idle, moved, tagged
+from plugins_support import HOSTILE, Start, file_name, idle, moved, tagged
 
 from genretagd.errors import DeliveryError
 
@@ -160,6 +161,16 @@ def test_jellyfin_is_told_the_tracks_where_it_sees_them(start: Start, server: Se
         {"Path": "/media/c.mp3", "UpdateType": "Deleted"},
         {"Path": "/media/d.mp3", "UpdateType": "Created"},
     ]
+
+
+def test_jellyfin_is_told_hostile_names_as_valid_json(start: Start, server: Server, tmp_path: Path) -> None:
+    plugin = start("jellyfin_rescan", url=server.url, api_key="env:MUSIC_KEY")
+    names = [file_name(hostile) for hostile in HOSTILE.values()]
+    for name, hostile in zip(names, HOSTILE.values(), strict=True):
+        plugin.tell(tagged(tmp_path / name, hostile))
+    plugin.tell(idle())
+    told = [Path(update["Path"]).name for update in server.asked[0][2]["Updates"]]
+    assert told == [os.fsencode(name).decode("utf-8", "replace") for name in names]
 
 
 def test_jellyfin_looks_at_everything_when_much_has_changed(
