@@ -55,6 +55,8 @@ class ExcerptReader:
     def __init__(self, opened: OpenedAudio, *, sr: int) -> None:
         self._opened = opened
         self._sr = sr
+        self._first_tick = opened.stream.start_time or 0
+        self._tick_seconds = float(opened.stream.time_base)
         self.packets = 0
         self.damaged = 0
 
@@ -106,20 +108,17 @@ class ExcerptReader:
         return None if window is None else window.waveform.finish()
 
     def _seek(self, position: float) -> bool:
-        stream = self._opened.stream
-        ticks = math.floor(position / float(stream.time_base))
+        ticks = math.floor(position / self._tick_seconds)
         try:
-            self._opened.container.seek((stream.start_time or 0) + ticks, stream=stream)
+            self._opened.container.seek(self._first_tick + ticks, stream=self._opened.stream)
         except Exception:  # noqa: BLE001 - the decode door: some demuxers cannot seek, reading on is what is left
             return False
         return True
 
     def _stated(self, frame: Any) -> float | None:
         """Return the position in seconds that a frame states, counted from the stream's first sample."""
-        if frame.pts is None or frame.time_base is None:
-            return None
-        stream = self._opened.stream
-        return float(frame.pts * frame.time_base - (stream.start_time or 0) * stream.time_base)
+        pts = frame.pts
+        return None if pts is None else float((pts - self._first_tick) * self._tick_seconds)
 
     def _frames(self) -> Iterator[Any]:
         """Decode packets from where the container stands, stepping over damaged ones."""

@@ -125,8 +125,23 @@ def log_mel(waveform: FloatArray, *, front_end: FrontEnd, mel_basis: FloatArray)
     energy = np.square(spectrum.real) + np.square(spectrum.imag)
     if front_end.power != 2.0:
         energy **= front_end.power / 2.0
-    mel = np.asarray(mel_basis, np.float32) @ energy.astype(np.float32, copy=False).T
-    return _power_to_db(mel, top_db=front_end.top_db)
+    return _power_to_db(_mel_bands(energy, mel_basis), top_db=front_end.top_db)
+
+
+def _mel_bands(energy: npt.NDArray[Any], mel_basis: FloatArray) -> FloatArray:
+    """Sum the energy `[shape=(frames, bins)]` of each band over the few bins that it has.
+
+    A matrix product would do, but it starts threads that cost more than they give, and its last digits
+    depend on how many there are.
+    """
+    bins = np.ascontiguousarray(energy.T, dtype=np.float32)
+    mel = np.zeros((mel_basis.shape[0], bins.shape[1]), np.float32)
+    for band, weights in zip(mel, np.asarray(mel_basis, np.float32), strict=True):
+        used = np.flatnonzero(weights)
+        if used.size:
+            first, last = used[0], used[-1] + 1
+            np.einsum("b,bf->f", weights[first:last], bins[first:last], out=band)
+    return mel
 
 
 def _hann(length: int) -> FloatArray:

@@ -12,6 +12,16 @@ FloatArray = npt.NDArray[np.float32]
 BLOCK_SAMPLES: Final = 1 << 17
 """So many samples are converted and resampled at a time."""
 
+_TYPES: Final[dict[str, type[np.generic]]] = {
+    "u8": np.uint8,
+    "s16": np.int16,
+    "s32": np.int32,
+    "s64": np.int64,
+    "flt": np.float32,
+    "dbl": np.float64,
+}
+"""FFmpeg's sample formats; a "p" at the end of the name stands for planes."""
+
 LOUDEST: Final = 16.0
 """Float formats may exceed full scale, damaged ones without end."""
 
@@ -84,11 +94,17 @@ class Waveform:
 
 
 def channels_of(frame: Any) -> npt.NDArray[Any]:
-    """Return a PyAV frame's samples as they are `[shape=(channels, n)]`."""
-    data = np.asarray(frame.to_ndarray())
-    if frame.format.is_planar:
-        return data
-    return data.reshape(-1, len(frame.layout.channels)).T
+    """Return a PyAV frame's samples as they are `[shape=(channels, n)]`.
+
+    What `frame.to_ndarray` does, without its checks: a third of the time, a thousand times per excerpt.
+    """
+    name, samples, channels = frame.format.name, int(frame.samples), int(frame.layout.nb_channels)
+    kind = _TYPES[name.rstrip("p")]
+    if not name.endswith("p"):
+        return np.frombuffer(frame.planes[0], kind, samples * channels).reshape(samples, channels).T
+    if channels == 1:
+        return np.frombuffer(frame.planes[0], kind, samples)[np.newaxis]
+    return np.stack([np.frombuffer(plane, kind, samples) for plane in frame.planes])
 
 
 def to_mono(channels: npt.NDArray[Any]) -> FloatArray:
