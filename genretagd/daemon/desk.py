@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -91,6 +91,19 @@ class Desk:
             self._told.trouble(str(exc))
             return False
         return found is not None and found.final
+
+    def unknown(self, files: Sequence[tuple[str, Look]]) -> list[tuple[str, Look]]:
+        """Return those of the files of one folder about which something is to be done."""
+        if not files:
+            return []
+        looks = dict(files)
+        try:
+            judgement = self._judgement_for(files[0][0])
+            maybe = self._versions.open([(path, look.version) for path, look in files], judgement)
+        except LedgerError as exc:
+            self._told.trouble(str(exc))
+            return list(files)
+        return [(path, looks[path]) for path, version in maybe if not self.known(path, version)]
 
     def take_in(self, settled: Settled) -> None:
         """Queue a file that is whole, unless this version of it was dealt with."""

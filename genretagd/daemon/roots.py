@@ -126,7 +126,7 @@ class Roots:
     def _make(self, settings: RootSettings, wake: Callable[[], None]) -> RootWatcher:
         return RootWatcher(
             settings,
-            known=self._desk.known,
+            unknown=self._desk.unknown,
             deliver=self._desk.take_in,
             say=self._say,
             expect=self._expect,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
@@ -115,6 +115,34 @@ class Versions:
                     connection.execute(_UPSERT, (os.fsencode(path), *tuple(row)[1:]))
                 return other
         return None
+
+    def open(
+        self, files: Sequence[tuple[str, FileVersion]], judgement: Judgement
+    ) -> list[tuple[str, FileVersion]]:
+        """Return those of many files that `done` may have to be asked about; the others are finally done.
+
+        One question for many files: what makes the start with a large library quick.
+
+        Raises
+        ------
+        LedgerError
+            The ledger cannot be read.
+        """
+        finished: set[tuple[bytes, int, int, int]] = set()
+        for start in range(0, len(files), 250):
+            paths = tuple(os.fsencode(path) for path, _ in files[start : start + 250])
+            marks = ",".join("?" * len(paths))
+            rows = self._database.rows(
+                "SELECT path, inode, size, mtime_ns FROM versions WHERE bundle = ? AND policy = ?"  # noqa: S608 - marks only
+                f" AND (attempts = 0 OR attempts >= ?) AND path IN ({marks})",
+                (judgement.bundle, judgement.policy, MAX_ATTEMPTS, *paths),
+            )
+            finished.update(map(tuple, rows))
+        return [
+            (path, version)
+            for path, version in files
+            if (os.fsencode(path), _signed(version.inode), version.size, version.mtime_ns) not in finished
+        ]
 
     def record(
         self,

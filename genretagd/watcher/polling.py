@@ -47,8 +47,8 @@ class Snapshot:
     def __len__(self) -> int:
         return len(self._known)
 
-    def full_pass(self, walk: Walk, tops: Iterable[str]) -> Iterator[tuple[str, Look]]:
-        """List everything; yield the files of directories in which something differs.
+    def full_pass(self, walk: Walk, tops: Iterable[str]) -> Iterator[tuple[tuple[str, Look], ...]]:
+        """List everything; yield the files of each directory in which something differs.
 
         Raises
         ------
@@ -65,7 +65,7 @@ class Snapshot:
             for directory in [d for d in self._known if d not in seen]:
                 del self._known[directory]
 
-    def light_pass(self, walk: Walk) -> Iterator[tuple[str, Look]]:
+    def light_pass(self, walk: Walk) -> Iterator[tuple[tuple[str, Look], ...]]:
         """Look at every known directory; list those whose time changed, and new ones below them.
 
         Raises
@@ -86,7 +86,7 @@ class Snapshot:
                 continue
             yield from self._descend(walk, directory)
 
-    def _descend(self, walk: Walk, directory: str) -> Iterator[tuple[str, Look]]:
+    def _descend(self, walk: Walk, directory: str) -> Iterator[tuple[tuple[str, Look], ...]]:
         try:
             for listing in walk.below(directory, enter=lambda path: path not in self._known):
                 yield from self._compare(listing)
@@ -95,13 +95,13 @@ class Snapshot:
                 raise
             self._known.pop(directory, None)
 
-    def _compare(self, listing: Listing) -> Iterator[tuple[str, Look]]:
+    def _compare(self, listing: Listing) -> Iterator[tuple[tuple[str, Look], ...]]:
         digest = _digest(listing)
         before = self._known.get(listing.directory)
         fresh = self._wall_ns() - listing.mtime_ns < RACY_NS
         self._known[listing.directory] = _Known(None if fresh else listing.mtime_ns, digest)
         if before is None or before.digest != digest:
-            yield from listing.files
+            yield listing.files
 
 
 def _digest(listing: Listing) -> bytes:

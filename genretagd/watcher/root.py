@@ -11,11 +11,10 @@ import enum
 import os
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from genretagd.domain import FileVersion
 from genretagd.settling import Look, Settled, Settling
 from genretagd.watcher.events import (
     EventSource,
@@ -116,8 +115,9 @@ class RootWatcher:
     ----------
     settings : RootSettings
         The root.
-    known : callable
-        Says of (path, version) whether nothing is to be done about it (it was dealt with).
+    unknown : callable
+        Returns those of a folder's files about which something is to be done: not those that were
+        dealt with.
     deliver : callable
         Takes each settled file.
     say : callable
@@ -136,7 +136,7 @@ class RootWatcher:
         self,
         settings: RootSettings,
         *,
-        known: Callable[[str, FileVersion], bool],
+        unknown: Callable[[Sequence[tuple[str, Look]]], Sequence[tuple[str, Look]]],
         deliver: Callable[[Settled], None],
         say: Callable[[str, str], None],
         expect: Callable[[], None] = lambda: None,
@@ -147,7 +147,7 @@ class RootWatcher:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.settings = settings
-        self._known = known
+        self._unknown = unknown
         self._deliver = deliver
         self._say = say
         self._expect = expect
@@ -333,10 +333,9 @@ class RootWatcher:
         self._settling.notice(path, now, look=look)
         self._expect()
 
-    def _sift(self, files: Iterable[tuple[str, Look]], now: float) -> None:
-        for path, look in files:
-            if path not in self._settling and not self._known(path, look.version):
-                self._notice(path, look, now)
+    def _sift(self, files: Sequence[tuple[str, Look]], now: float) -> None:
+        for path, look in self._unknown([file for file in files if file[0] not in self._settling]):
+            self._notice(path, look, now)
 
     def _rescan_by(self, when: float) -> None:
         self._rescan_at = when if self._rescan_at is None else min(when, self._rescan_at)
@@ -392,7 +391,8 @@ class RootWatcher:
             self._rules.clear()
         tops = [top for top in self._polled if top == self._root or os.path.isdir(top)]  # noqa: PTH112
         found = self._snapshot.full_pass(walk, tops) if full else self._snapshot.light_pass(walk)
-        self._sift(found, now)
+        for files in found:
+            self._sift(files, now)
 
     def _walk(self) -> Walk:
         return Walk(self._rules, follow=self.settings.follow, on_skip=self._skipped)

@@ -261,3 +261,23 @@ def test_a_version_that_waits_is_known_and_another_of_the_same_file_is_not(offic
     office.settle()
     assert office.desk.known("/m/a.mp3", BEFORE)
     assert not office.desk.known("/m/a.mp3", AFTER)
+
+
+def test_of_a_folders_files_those_dealt_with_and_those_waiting_are_known(office):
+    office.files |= {
+        f"/m/{name}.mp3": Look(replace(BEFORE, inode=20 + n), 5.0) for n, name in enumerate("bcd")
+    }
+    office.settle("/m/b.mp3")
+    office.work(ending(Status.UNSURE))
+    office.settle("/m/c.mp3")
+    unknown = office.desk.unknown(list(office.files.items()))
+    assert [path for path, _ in unknown] == ["/m/a.mp3", "/m/d.mp3"]
+
+
+def test_with_a_ledger_that_fails_every_file_stays_to_be_looked_at(office, monkeypatch):
+    def fail(*_arguments, **_options):
+        raise LedgerError("the ledger is locked")
+
+    monkeypatch.setattr(office.versions, "open", fail)
+    assert len(office.desk.unknown(list(office.files.items()))) == 1
+    assert office.troubles == ["the ledger is locked"]

@@ -140,3 +140,16 @@ def test_forgetting_goes_through_any_number_of_files(versions, there, database):
             if number % 5:
                 there.add(path)
     assert versions.forget_missing("/m", older_than=500.0) == 500
+
+
+def test_asking_about_many_files_at_once_gives_those_that_are_not_finally_done(versions):
+    files = []
+    for number in range(600):
+        path, version = f"/m/{number}.mp3", replace(VERSION, inode=2**64 - 1 - number)
+        record(versions, path, version, attempts=number % 2)
+        files.append((path, version))
+    changed = ("/m/0.mp3", replace(VERSION, inode=5))
+    never_seen = ("/m/new.mp3", VERSION)
+    retried = [file for number, file in enumerate(files) if number % 2]
+    assert versions.open([changed, never_seen, *files[1:]], MINE) == [changed, never_seen, *retried]
+    assert len(versions.open(files, Judgement("bundle 2", "policy 1"))) == 600

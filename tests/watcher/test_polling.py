@@ -27,13 +27,12 @@ def snapshot():
 
 def full(snapshot, root) -> list[str]:
     found = snapshot.full_pass(Walk(IgnoreRules(str(root))), [str(root)])
-    return sorted(os.path.relpath(path, root) for path, _ in found)
+    return sorted(os.path.relpath(path, root) for files in found for path, _ in files)
 
 
 def light(snapshot, root) -> list[str]:
-    return sorted(
-        os.path.relpath(path, root) for path, _ in snapshot.light_pass(Walk(IgnoreRules(str(root))))
-    )
+    found = snapshot.light_pass(Walk(IgnoreRules(str(root))))
+    return sorted(os.path.relpath(path, root) for files in found for path, _ in files)
 
 
 def test_the_first_pass_finds_everything_and_the_next_nothing(snapshot, music):

@@ -40,7 +40,7 @@ class Bench:
         self.root = root
         self.watcher = RootWatcher(
             RootSettings(str(root), **({"settle_seconds": 5.0} | settings)),
-            known=lambda path, _version: path in self.known,
+            unknown=lambda files: [file for file in files if file[0] not in self.known],
             deliver=self.deliver,
             say=lambda level, text: self.said.append(f"{level}: {text}"),
             scanned=self.scanned.append,

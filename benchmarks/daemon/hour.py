@@ -1,0 +1,68 @@
+"""Demonstration 5b: an hour of real running with tracks arriving, and nothing grows.
+
+python -m benchmarks.daemon.hour --minutes 60
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import tempfile
+import time
+from pathlib import Path
+
+from benchmarks.daemon.harness import Daemon, fresh, seeds, show
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--minutes", type=float, default=60.0)
+    parser.add_argument("--every", type=float, default=2.0, help="seconds between arrivals")
+    parser.add_argument("--samples", type=int, default=12)
+    parser.add_argument("--clips", type=Path)
+    parser.add_argument("--folder", type=Path, default=Path(tempfile.gettempdir()) / "genretagd-hour")
+    options = parser.parse_args()
+
+    folder = fresh(options.folder)
+    tracks = seeds(folder / "seeds", options.clips)
+    daemon = Daemon(folder)
+    daemon.start()
+    samples: list[dict] = []
+    seconds = options.minutes * 60
+    started = time.monotonic()
+    arrived = 0
+    while (passed := time.monotonic() - started) < seconds:
+        source = tracks[arrived % len(tracks)]
+        directory = daemon.music / f"album {arrived // 12:04}"
+        directory.mkdir(exist_ok=True)
+        shutil.copyfile(source, directory / f"track {arrived:05}{source.suffix}")
+        arrived += 1
+        if passed >= seconds * (len(samples) + 1) / options.samples:
+            found = daemon.usage()
+            size = sum(path.stat().st_size for path in daemon.state.glob("ledger.sqlite3*"))
+            samples.append(
+                {"minute": round(passed / 60, 1), **found, "files": arrived, "ledger_kb": round(size / 1024)}
+            )
+        time.sleep(options.every)
+    daemon.wait_idle(arrived, limit=300)
+    known = daemon.versions()
+    exit_status, stopped = daemon.stop()
+    show(
+        "hour",
+        {
+            "minutes": options.minutes,
+            "files": arrived,
+            "tagged": sum(status == "tagged" for status in known.values()),
+            "samples": samples,
+            "exit_status": exit_status,
+            "stopped_in_seconds": round(stopped, 2),
+        },
+    )
+    first, last = samples[len(samples) // 3], samples[-1]
+    grown = any(last[key] > first[key] for key in ("threads", "descriptors", "processes"))
+    if grown or last["memory_mb"] > first["memory_mb"] + 10 or len(known) != arrived:
+        raise SystemExit(1)
+
+
+if __name__ == "__main__":
+    main()
