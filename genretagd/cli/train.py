@@ -98,6 +98,7 @@ def train(
     from genretagd.ml.training.train import Plan
     from genretagd.ml.training.train import train as run
 
+    trunk = base_network(base)
     recipe = recipe_of({"arch": arch, "epochs": epochs, "seed": seed}, settings or [])
     corpus = found_corpus(dataset, from_library, outside=outside or [], min_tracks=min_tracks)
     plan = Plan(
@@ -121,7 +122,7 @@ def train(
         name=name or output.name,
         version=model_version,
         licence=licence,
-        base=base_network(base),
+        base=trunk,
         command=command_line(),
     )
     with ProgressReporter() as progress:

@@ -1,0 +1,112 @@
+"""``spectrogram``, ``evaluate`` and ``train`` as a user runs them."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import shutil
+
+import pytest
+
+
+needs_training = pytest.mark.skipif(
+    importlib.util.find_spec("keras") is None, reason="needs the training libraries"
+)
+
+
+@pytest.fixture
+def music(tmp_path, repository):
+    """Two genres of three formats each."""
+    formats = repository / "tests" / "data" / "formats"
+    for genre, names in {
+        "alpha": ("mp3.mp3", "flac.flac", "aac.m4a"),
+        "beta": ("mp3.mp3", "wav.wav"),
+    }.items():
+        folder = tmp_path / "music" / genre
+        folder.mkdir(parents=True)
+        for name in names:
+            shutil.copyfile(formats / name, folder / name)
+    return tmp_path / "music"
+
+
+@pytest.fixture
+def known_music(music, repository):
+    """The same, its folders named like the small model's labels."""
+    labels = json.loads((repository / "tests" / "data" / "tiny-bundle" / "bundle.json").read_text())["labels"]
+    (music / "alpha").rename(music / labels[0].lower())
+    return music
+
+
+def test_spectrogram_writes_one_picture_per_track_and_only_once(genretagd, music, tmp_path):
+    first = genretagd("spectrogram", music, tmp_path / "out", "--jobs", 1)
+    assert (first.status, first.out.split(":")[0]) == (0, "5 written, 0 there already, 0 failed")
+    pictures = sorted(path.relative_to(tmp_path / "out").as_posix() for path in tmp_path.rglob("*.png"))
+    assert pictures == [
+        "alpha/aac.png", "alpha/flac.png", "alpha/mp3.png", "beta/mp3.png", "beta/wav.png",
+    ]  # fmt: skip
+
+    (music / "beta" / "wav.wav").touch()
+    again = genretagd("spectrogram", music, tmp_path / "out", "--jobs", 1)
+    assert again.out.startswith("1 written, 4 there already")
+
+
+def test_spectrogram_names_a_damaged_file_and_goes_on(genretagd, music, tmp_path):
+    (music / "alpha" / "bad.mp3").write_bytes(b"no sound at all" * 100)
+    result = genretagd("spectrogram", music, tmp_path / "out", "--jobs", 2)
+    assert result.status == 1
+    assert "bad.mp3" in result.err
+    assert result.out.startswith("5 written, 0 there already, 1 failed")
+
+
+def test_evaluate_measures_audio_and_counts_other_folders_as_foreign(
+    genretagd, known_music, repository, tmp_path
+):
+    bundle = repository / "tests" / "data" / "tiny-bundle"
+    result = genretagd("evaluate", bundle, known_music, "-o", tmp_path / "out", "--json", "--jobs", 1)
+    assert result.status == 0
+    (printed,) = result.objects
+    assert printed["tracks"] == 3
+    assert printed["outside"]["tracks"] == 2
+    assert json.loads((tmp_path / "out" / "metrics.json").read_text())["accuracy"] == printed["accuracy"]
+    assert (tmp_path / "out" / "report.html").is_file()
+
+
+def test_training_without_its_libraries_says_what_to_install(genretagd, music, monkeypatch):
+    found = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name, *a: None if name == "keras" else found(name, *a)
+    )
+    result = genretagd("train", music)
+    assert result.status == 2
+    assert "keras not installed, run `pip install 'genretagd[train]'`" in result.err
+
+
+@needs_training
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        pytest.param([], "name either a DATASET", id="nothing named"),
+        pytest.param(["music", "--from-library", "music"], "name either a DATASET", id="both named"),
+        pytest.param(["nowhere"], "no such folder", id="no such folder"),
+        pytest.param(["music"], "3 tracks, a genre needs at least 10", id="too few tracks"),
+        pytest.param(["music", "--arch", "big"], "--arch big: no such network", id="no such network"),
+        pytest.param(["music", "--set", "epoch=3"], "--set epoch: no such setting", id="no such setting"),
+        pytest.param(["music", "--set", "epochs=some"], "must be of type int", id="no number"),
+        pytest.param(["music", "--base", "nowhere"], "no such directory", id="no such base"),
+        pytest.param(["--from-library", "nowhere"], "no such folder", id="no such library"),
+    ],
+)
+def test_what_cannot_be_trained_is_refused_at_once(genretagd, music, monkeypatch, arguments, words):
+    monkeypatch.chdir(music.parent)
+    result = genretagd("train", *arguments)
+    assert result.status in (2, 3)
+    assert words in result.err
+    assert not (music.parent / "model").exists()
+    assert not list(music.parent.glob("*.work"))
+
+
+@needs_training
+def test_a_library_with_too_few_tagged_files_is_refused_with_what_was_found(genretagd, music):
+    result = genretagd("train", "--from-library", music)
+    assert result.status == 2
+    assert "two are needed; genres found" in result.err

@@ -1,0 +1,214 @@
+"""From pictures to a bundle that serves, a report, and figures; interrupted or not."""
+
+import hashlib
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from helpers import EXCERPTS, make_corpus
+from sounds import FORMATS
+
+from genretagd.errors import CorpusError
+from genretagd.ml.bundle import load_bundle
+from genretagd.ml.classifier import load_classifier
+from genretagd.ml.frontend import FrontEnd
+from genretagd.ml.training import train as module
+from genretagd.ml.training.corpus import from_folders
+from genretagd.ml.training.evaluate import evaluate
+from genretagd.ml.training.listener import Silent
+from genretagd.ml.training.prepare import Ingredients
+from genretagd.ml.training.recipe import Recipe
+from genretagd.ml.training.train import Plan, train
+
+pytest.importorskip("tensorflow")
+
+GENRES = ("High", "Low", "Speech")
+
+
+class Killed(BaseException):
+    """Stands for SIGKILL: nothing in between may catch it."""
+
+
+class Killer(Silent):
+    """Ends the run after so many epochs."""
+
+    def __init__(self, epochs):
+        self.left = epochs
+
+    def step(self, detail=""):
+        if detail.startswith("epoch"):
+            self.left -= 1
+            if not self.left:
+                raise Killed
+
+
+def ingredients(folder):
+    return Ingredients(cache=folder / "cache", front_end=FrontEnd(), excerpts=EXCERPTS)
+
+
+def plan(folder, **changes):
+    fields = {
+        "output": folder / "mine",
+        "report": folder / "mine-report",
+        "ingredients": ingredients(folder),
+        "recipe": Recipe(arch="seed", epochs=3, learning_rate=5e-4),
+        "name": "mine",
+        "licence": "Made of noise.",
+        "command": "genretagd train corpus",
+    }
+    return Plan(**(fields | changes))
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory):
+    return from_folders(make_corpus(tmp_path_factory.mktemp("corpus"), genres=GENRES), outside=["Speech"])
+
+
+@pytest.fixture(scope="module")
+def trained(corpus, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("whole")
+    return folder, train(corpus, plan(folder), Silent())
+
+
+def hashes(folder):
+    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.iterdir()}
+
+
+def test_what_was_trained_serves(trained):
+    folder, result = trained
+    prediction = load_classifier(folder / "mine").predict(FORMATS["flac"])
+    assert set(prediction.probabilities) == {"High", "Low"}
+    assert result.bundle.outside_labels == ("Speech",)
+    assert result.bundle.licence == "Made of noise."
+    assert result.bundle.patch_shape() == (128, 128, 3)
+
+
+def test_the_state_of_a_finished_run_is_cleared_away(trained):
+    folder, _ = trained
+    assert sorted(path.name for path in folder.iterdir()) == ["mine", "mine-report"]
+
+
+def test_noise_in_the_upper_and_in_the_lower_bands_is_told_apart(trained):
+    _, result = trained
+    assert result.metrics["accuracy"] == 1.0
+    assert result.metrics["outside"]["tracks"] >= 1
+
+
+def test_the_metrics_are_beside_the_report_and_in_the_bundle(trained):
+    folder, result = trained
+    beside = json.loads((folder / "mine-report" / "metrics.json").read_text())
+    assert beside == json.loads((folder / "mine" / "metrics.json").read_text())
+    assert {"accuracy", "macro_f1", "ece", "intervals", "confusion", "per_genre", "outside"} <= set(beside)
+    assert (
+        load_bundle(folder / "mine").metrics["accuracy"] == beside["accuracy"] == result.metrics["accuracy"]
+    )
+
+
+def test_the_report_fetches_nothing_and_names_what_a_reader_must_know(trained):
+    folder, _ = trained
+    page = (folder / "mine-report" / "report.html").read_text()
+    assert "http" not in page
+    assert page.count("data:image/png;base64,") >= 4
+    for words in ("Model card", "Made of noise.", "Genre by genre", "How it learnt", "Split by artist"):
+        assert words in page
+    assert {"confusion.png", "reliability.png", "coverage.png", "learning.png"} <= set(
+        hashes(folder / "mine-report" / "figures")
+    )
+
+
+def test_the_bundle_names_no_track_and_holds_no_picture(trained, corpus):
+    folder, _ = trained
+    text = (folder / "mine" / "bundle.json").read_text() + (folder / "mine" / "metrics.json").read_text()
+    assert not [source.track_id for source in corpus.sources if source.track_id in text]
+    assert not list((folder / "mine").glob("*.png"))
+
+
+def test_a_killed_run_goes_on_to_the_same_result(trained, corpus, tmp_path):
+    whole, _ = trained
+    with pytest.raises(Killed):
+        train(corpus, plan(tmp_path), Killer(2))
+    assert not (tmp_path / "mine").exists()
+    assert (tmp_path / "mine.work").is_dir()
+
+    train(corpus, plan(tmp_path), Silent())
+
+    assert hashes(tmp_path / "mine")["model.tflite"] == hashes(whole / "mine")["model.tflite"]
+    assert hashes(tmp_path / "mine")["metrics.json"] == hashes(whole / "mine")["metrics.json"]
+
+
+def test_the_state_of_another_run_is_not_gone_on_with(corpus, tmp_path):
+    with pytest.raises(Killed):
+        train(corpus, plan(tmp_path), Killer(1))
+    left = tmp_path / "mine.work" / "split" / "checkpoint.npz"
+    before = left.stat().st_ino
+    with pytest.raises(Killed):
+        train(corpus, plan(tmp_path, recipe=Recipe(arch="seed", epochs=2, seed=5)), Killer(1))
+    assert left.stat().st_ino != before
+
+
+def test_evaluation_of_the_same_tracks_finds_labels_by_any_spelling(trained, tmp_path):
+    folder, _ = trained
+    make_corpus(tmp_path / "other", tracks=4, genres=("HIGH", "low", "Polka"))
+    found = evaluate(
+        load_bundle(folder / "mine"),
+        from_folders(tmp_path / "other", for_training=False),
+        ingredients(tmp_path),
+        report=tmp_path / "out",
+        listener=Silent(),
+    )
+    assert found.metrics["tracks"] == 8
+    assert found.metrics["outside"]["tracks"] == 4
+    assert (
+        json.loads((tmp_path / "out" / "metrics.json").read_text())["accuracy"] == found.metrics["accuracy"]
+    )
+
+
+def test_evaluation_on_foreign_genres_only_is_refused(trained, tmp_path):
+    folder, _ = trained
+    make_corpus(tmp_path / "other", tracks=2, genres=("Polka", "Waltz"))
+    with pytest.raises(
+        CorpusError, match=r"none of its folders \(Polka, Waltz\) is one of the model's labels"
+    ):
+        evaluate(
+            load_bundle(folder / "mine"),
+            from_folders(tmp_path / "other", for_training=False),
+            ingredients(tmp_path),
+            report=tmp_path / "out",
+            listener=Silent(),
+        )
+    assert not (tmp_path / "out").exists()
+
+
+def test_too_few_artists_are_refused_before_anything_is_learnt(tmp_path):
+    corpus = from_folders(make_corpus(tmp_path / "corpus", artists=2))
+    with pytest.raises(CorpusError, match="tracks of 2 artists or groups only, 3 are needed"):
+        train(corpus, plan(tmp_path), Silent())
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["corpus"]
+
+
+def test_in_cross_validation_no_track_is_judged_by_a_model_that_learnt_from_its_group(
+    corpus, tmp_path, monkeypatch, trained
+):
+    _, result = trained
+    learnt, judged, groups = [], [], {}
+
+    def fit(prepared, plan, folder, split, tracks, **_):
+        learnt.append(tracks[split.train])
+        groups.update(enumerate(prepared.groups))
+        return module._Run(result.bundle, [])
+
+    def logits(bundle, pictures, tracks, *_):
+        judged.append(tracks)
+        return np.random.default_rng(0).normal(size=(len(tracks), 3)).astype(np.float32)
+
+    monkeypatch.setattr(module, "_fit", fit)
+    monkeypatch.setattr(module, "_logits", logits)
+    found = train(corpus, replace(plan(tmp_path), folds=4), Silent())
+
+    assert len(learnt) == 5
+    assert len(learnt[-1]) == 36
+    assert sorted(np.concatenate(judged)) == list(range(36))
+    for known, asked in zip(learnt[:-1], judged, strict=True):
+        assert not {groups[t] for t in known} & {groups[t] for t in asked}
+    assert found.metrics["tracks"] == 24
