@@ -26,6 +26,8 @@ class SubsonicRescan:
         Who asks; some servers let only administrators start a scan.
     password : Secret
         Their password; what travels is a salted hash of it.
+    send_password : bool
+        Send the password itself, for servers that know no hashes (supysonic, or users of LDAP).
     timeout_seconds : float
         The server may take so long to answer.
     """
@@ -35,6 +37,7 @@ class SubsonicRescan:
     url: str
     username: str
     password: Secret
+    send_password: bool = False
     timeout_seconds: float = 20.0
 
     def check(self) -> None:
@@ -55,16 +58,13 @@ class SubsonicRescan:
         self._ask("startScan")
 
     def _ask(self, method: str) -> dict[str, Any]:
-        """Call a method of the Subsonic API, with the token authentication of version 1.13."""
+        """Call a method of the Subsonic API."""
         try:
             import httpx  # noqa: PLC0415 - an optional part of the installation
         except ImportError as exc:
             raise PluginError('httpx: is missing, run "pip install genretagd[plugins]"') from exc
 
-        salt = secrets.token_hex(8)
-        token = hashlib.md5((self.password.reveal() + salt).encode("utf-8"))  # noqa: S324 - the protocol's choice
-        parameters = {"u": self.username, "t": token.hexdigest(), "s": salt}
-        parameters |= {"v": PROTOCOL, "c": "genretagd", "f": "json"}
+        parameters = {"u": self.username, "v": PROTOCOL, "c": "genretagd", "f": "json", **self._proof()}
         address = f"{self.url.rstrip('/')}/rest/{method}.view"
         try:
             answer = httpx.get(address, params=parameters, timeout=self.timeout_seconds)
@@ -79,3 +79,12 @@ class SubsonicRescan:
             error = found.get("error", {})
             raise DeliveryError(f"{method}: refused: {error.get('message')} (code {error.get('code')})")
         return dict(found)
+
+    def _proof(self) -> dict[str, str]:
+        """Return what shows that we know the password: the token authentication of API version 1.13."""
+        password = self.password.reveal().encode("utf-8")
+        if self.send_password:
+            return {"p": f"enc:{password.hex()}"}
+        salt = secrets.token_hex(8)
+        token = hashlib.md5(password + salt.encode("ascii"))  # noqa: S324 - the protocol's choice
+        return {"t": token.hexdigest(), "s": salt}

@@ -14,7 +14,10 @@ from genretagd.plugin_tools import read_secret
 MASK: Final = "***"
 
 _USERINFO: Final = re.compile(r"(?<=://)[^/\s@]+(?=@)")
-_UNPRINTABLE: Final = re.compile(r"[^\x20-\x7e\u00a0-\ud7ff\ue000-\U0010ffff]")
+_UNPRINTABLE: Final = re.compile(
+    r"[^\x20-\x7e\u00a0-\ud7ff\ue000-\U0010ffff]|[\u200e\u200f\u2028-\u202e\u2066-\u2069]"
+)
+"""Control characters, lone surrogates, and what turns the direction of text: all that could forge a line."""
 
 
 class Redactor:

@@ -313,6 +313,7 @@ def _retry(config: Config, name: str | None, *, show: bool, drop: bool) -> int:
     import contextlib
     import time
 
+    from genretagd.actions.redaction import Redactor
     from genretagd.cli.common import ledger_path
     from genretagd.ledger.database import Database
     from genretagd.ledger.outbox import Outbox
@@ -324,8 +325,10 @@ def _retry(config: Config, name: str | None, *, show: bool, drop: bool) -> int:
     with contextlib.closing(Database(path)) as database:
         outbox = Outbox(database)
         if show:
+            printable = Redactor({}, environment={})
             for letter in outbox.dead_letters(name):
-                print(f"{letter.action}: {letter.event.kind} {letter.event.path}: {letter.last_error}")
+                track = printable(str(letter.event.path))
+                print(f"{letter.action}: {letter.event.kind} {track}: {letter.last_error}")
             return EXIT_OK
         if drop:
             if name is None:

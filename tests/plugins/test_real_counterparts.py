@@ -1,4 +1,4 @@
-"""mpd_update, mqtt and beets_sync against the real programs, where they are installed."""
+"""mpd_update, mqtt, subsonic_rescan and beets_sync against the real programs, where they are installed."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import shutil
 import socket
 import subprocess
 import time
+import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -315,3 +316,76 @@ def test_beets_that_fails_is_asked_again_later(
     plugin.tell(tagged(put(repository, tmp_path / "a.flac", "New"), "New"))
     with pytest.raises(DeliveryError, match="beets: exit status"):
         plugin.tell(idle())
+
+
+class Supysonic:
+    """A real Subsonic server with a library of its own."""
+
+    def __init__(self, programs: Path, folder: Path, environment: dict[str, str]) -> None:
+        self.music = folder / "music"
+        self.music.mkdir()
+        home = folder / "home"
+        home.mkdir()
+        (home / ".supysonic").write_text(
+            f"[base]\ndatabase_uri = sqlite:///{folder}/library.db\n"
+            f"[webapp]\ncache_dir = {folder}/cache\nmount_webui = off\n"
+            f"[daemon]\nsocket = {folder}/daemon.sock\nrun_watcher = no\n"
+        )
+        environment = {**environment, "HOME": str(home)}
+        self.port = free_port()
+        for arguments in (
+            ["user", "add", "-p", "s3same", "admin"],
+            ["user", "setroles", "--admin", "admin"],
+            ["folder", "add", "Music", str(self.music)],
+        ):
+            subprocess.run(
+                [programs / "supysonic-cli", *arguments],
+                env=environment,
+                check=True,
+                capture_output=True,
+                cwd=folder,
+            )
+        self.processes = [
+            subprocess.Popen(
+                [programs / name, *flags],
+                env=environment,
+                cwd=folder,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+            )
+            for name, flags in (
+                ("supysonic-daemon", []),
+                ("supysonic-server", ["-h", "127.0.0.1", "-p", str(self.port)]),
+            )
+        ]
+        eventually(lambda: accepts(self.port) and (folder / "daemon.sock").exists(), seconds=60)
+
+    def genres(self) -> list[str]:
+        url = f"http://127.0.0.1:{self.port}/rest/getGenres.view?u=admin&p=s3same&v=1.8&c=test&f=json"
+        with urllib.request.urlopen(url, timeout=10) as answer:
+            found = json.load(answer)["subsonic-response"]["genres"]
+        return sorted(genre["value"] for genre in found.get("genre", []))
+
+
+def test_a_subsonic_server_knows_the_new_genre_after_its_scan(
+    start: Start, repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("httpx", reason="needs httpx, which the extra genretagd[plugins] installs")
+    found = os.environ.get("SUPYSONIC") or shutil.which("supysonic-server")
+    if found is None:
+        pytest.skip("needs supysonic (pip install supysonic, or SUPYSONIC=/path/to/supysonic-server)")
+    server = Supysonic(Path(found).parent, tmp_path, dict(os.environ))
+    try:
+        monkeypatch.setenv("MUSIC_PASSWORD", "s3same")
+        options = {"url": f"http://127.0.0.1:{server.port}", "username": "admin"}
+        options["password"] = "env:MUSIC_PASSWORD"
+        hashing = start("subsonic_rescan", expect_ready=False, **options)
+        assert "code 10" in hashing.record().problems[0]  # this server knows no hashes
+        plugin = start("subsonic_rescan", send_password=True, **options)
+        track = put(repository, server.music / "A" / "a.flac", "Rock")
+        plugin.tell(tagged(track, "Rock"))
+        plugin.tell(idle())
+        eventually(lambda: server.genres() == ["Rock"])
+    finally:
+        for process in server.processes:
+            ended(process)
