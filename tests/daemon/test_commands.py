@@ -37,7 +37,7 @@ def genretagd(repository, state):
 
 
 def run(command, repository):
-    return subprocess.run(command, cwd=repository, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(command, cwd=repository, capture_output=True, text=True, timeout=100, check=False)
 
 
 def test_status_of_a_daemon_that_never_ran_says_so(genretagd, repository):
@@ -77,7 +77,7 @@ def test_a_track_is_tagged_while_the_daemon_runs_and_it_ends_within_five_seconds
     with subprocess.Popen(
         genretagd("watch", music, *options), cwd=repository, stderr=subprocess.PIPE
     ) as daemon:
-        timer = threading.Timer(60, daemon.kill)
+        timer = threading.Timer(100, daemon.kill)
         timer.start()
         events = (json.loads(line) for line in daemon.stderr)
         assert next(events)["event"] == "started"
