@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 AUDIO_SUFFIXES: Final = frozenset(
     ".mp3 .mp2 .flac .m4a .m4b .mp4 .ogg .oga .opus .spx .wma .asf .ape .wv .mpc .mp+ .tta .ofr .dsf .dff"
-    " .wav .aif .aiff .aifc".split()
+    " .wav .wave .aif .aiff .aifc .aac .tak".split()
 )
 """Suffixes, in lower case, of the formats whose tags can be written."""
 

@@ -149,7 +149,7 @@ def secondary(found: Id3v2, number: int) -> Id3v2:
 
 def _stored(found: Id3v2, frames: bytes, padding: int) -> bytes:
     extended = found.extended
-    if found.version == 3 and extended:
+    if found.version == 3 and int.from_bytes(extended[6:10], "big") == found.tag.padding and extended:
         extended = extended[:6] + padding.to_bytes(4, "big") + extended[10:]
     body = extended + frames
     return unsynchronised(body) if found.flags & _UNSYNCHRONISED and found.version < 4 else body
