@@ -18,6 +18,7 @@ import collections
 import logging
 import os
 import random
+import resource
 import shutil
 import signal
 import statistics
@@ -25,6 +26,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -178,7 +180,7 @@ def tagging_time(folder: Path, music: Path, *, with_plugins: bool) -> tuple[floa
     (folder / f"{name}.sqlite3").unlink(missing_ok=True)
     copy = folder / "music"
     shutil.rmtree(copy, ignore_errors=True)
-    shutil.copytree(music, copy)
+    shutil.copytree(music, copy, copy_function=shutil.copyfile)
     flags = ["--min-confidence", "0", "--existing", "replace", "--config", str(config)]
     done = subprocess.run(
         [sys.executable, "-m", "genretagd", "tag", *flags, str(copy)],
@@ -211,20 +213,57 @@ def tagging_is_not_slowed(music: Path, rounds: int) -> None:
 
 
 def cost_of_telling(count: int = 2000) -> None:
-
-    with tempfile.TemporaryDirectory() as folder:
-        outbox = Outbox(Database(Path(folder) / "ledger.sqlite3"))
+    """Print what an event costs the process that tags, for plugins that do nothing."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        (folder / "plugins").mkdir(mode=0o700)
         for actions in (1, 12):
-            names = [f"action-{number}" for number in range(actions)]
-            began, cpu = time.perf_counter(), time.process_time()
-            for number in range(count):
-                key = event_key(actions, number)
-                event = TrackTagged(key, datetime.now(UTC), Path(f"/m/{number}"), (), ("Rock",), 0.9)
-                outbox.add(event, actions=names, now=0.0)
-            wall = (time.perf_counter() - began) / count * 1e3
-            cpu = (time.process_time() - cpu) / count * 1e3
-            print(f"telling {actions:2} actions: {wall:.2f} ms per event, {cpu:.2f} ms of it computing")
-        outbox.close()
+            for number in range(actions):
+                file = folder / "plugins" / f"nothing_{number}.py"
+                file.write_text(HANGING.replace("time.sleep(3600)", "pass"))
+                file.chmod(0o600)
+            configured = [ActionConfig(f"nothing_{number}", {}, "benchmark") for number in range(actions)]
+            database = Database(folder / f"ledger-{actions}.sqlite3")
+            runner = Runner(
+                plan_actions(configured, Catalog([folder / "plugins"])),
+                keep=Outbox(database),
+                deliver=Outbox(Database(database.path, durable=False)),
+                state=folder / "state",
+            )
+
+            def tell(runner: Runner = runner) -> None:
+                for number in range(count):
+                    runner.tell(some_event(number))
+
+            telling = spent(tell)
+            before = resource.getrusage(resource.RUSAGE_CHILDREN)
+
+            def deliver(runner: Runner = runner) -> None:
+                runner.start()
+                runner.close(drain_seconds=600)
+
+            delivering = spent(deliver)
+            after = resource.getrusage(resource.RUSAGE_CHILDREN)
+            plugins = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+            print(
+                f"{actions:2} actions, CPU per event: telling {telling / count * 1e3:.2f} ms, "
+                f"delivering {delivering / count * 1e3:.2f} ms, in the plugins' own processes "
+                f"{plugins / count * 1e3:.2f} ms",
+                flush=True,
+            )
+            database.close()
+
+
+def some_event(number: int) -> TrackTagged:
+    at = datetime.now(UTC)
+    return TrackTagged(event_key(number, at), at, Path(f"/m/{number}"), (), ("Rock",), 0.9)
+
+
+def spent(work: Callable[[], object]) -> float:
+    """Return the seconds that this process, with all its threads, computes for some work."""
+    began = time.process_time()
+    work()
+    return time.process_time() - began
 
 
 def main() -> None:
