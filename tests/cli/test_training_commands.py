@@ -8,7 +8,6 @@ import shutil
 
 import pytest
 
-
 needs_training = pytest.mark.skipif(
     importlib.util.find_spec("keras") is None, reason="needs the training libraries"
 )

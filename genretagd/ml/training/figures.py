@@ -20,7 +20,7 @@ DPI: Final = 160
 def confusion(matrix: NDArray[np.int64], names: Sequence[str]) -> bytes:
     """Draw a confusion matrix: true labels down, said ones across; shares colour, counts are written."""
     size = 2.6 + 0.48 * len(names)
-    figure, axes = _canvas(size, size * 0.9)
+    figure, (axes,) = _canvas(size, size * 0.9)
     shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
     axes.imshow(shares, cmap=_ramp(), vmin=0, vmax=1)
     for row, column in np.argwhere(matrix > 0):
@@ -53,7 +53,7 @@ def confusion(matrix: NDArray[np.int64], names: Sequence[str]) -> bytes:
 
 def reliability(bins: Sequence[Mapping[str, float]], *, error: float) -> bytes:
     """Draw accuracy against confidence; a calibrated model lies on the diagonal."""
-    figure, axes = _canvas(4.8, 4.2)
+    figure, (axes,) = _canvas(4.8, 4.2)
     axes.plot([0, 1], [0, 1], color=SOFT, linewidth=1, linestyle=(0, (4, 3)), label="perfectly calibrated")
     for row in bins:
         axes.bar(
@@ -74,8 +74,8 @@ def reliability(bins: Sequence[Mapping[str, float]], *, error: float) -> bytes:
         linewidth=1.2,
         label="mean of each bin",
     )
-    axes.text(0.97, 0.06, f"ECE {error:.3f}", ha="right", color=INK, weight="bold")
-    axes.text(0.97, 0.01, "darker bars hold more tracks", ha="right", color=SOFT, size=8)
+    axes.set_title(f"calibration error {error:.3f}", loc="right", size=10, color=INK)
+    axes.text(0.02, 0.76, "darker bars hold more tracks", color=SOFT, size=8)
     _unit_axes(axes, "confidence", "share right")
     axes.legend(frameon=False, loc="upper left", fontsize=8)
     return _png(figure)
@@ -85,20 +85,14 @@ def coverage(
     shares: NDArray[np.float64], accuracies: NDArray[np.float64], *, decided: tuple[float, float] | None
 ) -> bytes:
     """Draw the accuracy on the surest tracks against their share, and the point the threshold chooses."""
-    figure, axes = _canvas(4.8, 4.2)
+    figure, (axes,) = _canvas(4.8, 4.2)
     settled = shares >= min(0.05, 10 / len(shares))
     axes.plot(shares[settled], accuracies[settled], color=HUE, linewidth=2)
     if decided is not None:
         axes.plot(*decided, marker="o", markersize=8, color=CONTRAST)
-        axes.annotate(
-            f"threshold: {decided[0]:.0%} decided,\n{decided[1]:.0%} of them right",
-            decided,
-            xytext=(0, -40),
-            textcoords="offset points",
-            ha="center",
-            size=8.5,
-            color=CONTRAST,
-        )
+        axes.axvline(decided[0], color=CONTRAST, linewidth=1, linestyle=(0, (2, 3)))
+        told = f"at the threshold {decided[0]:.0%} decided, {decided[1]:.0%} of them right"
+        axes.set_title(told, loc="right", size=10, color=CONTRAST)
     low = min(0.95, float(accuracies[settled].min())) - 0.12
     _unit_axes(axes, "share of tracks decided, the surest first", "share right")
     axes.set_ylim(max(0.0, low), 1.01)
@@ -107,11 +101,15 @@ def coverage(
 
 def learning(histories: Sequence[Sequence[Mapping[str, float]]]) -> bytes | None:
     """Draw loss and accuracy by epoch, one thin line per fold; None where nothing was recorded."""
+    from matplotlib.ticker import MaxNLocator
+
     runs = [history for history in histories if len(history) > 1]
     if not runs:
         return None
-    figure, axes = _canvas(9.4, 3.4, columns=2)
-    for place, (figure_name, title) in zip(axes, (("loss", "loss"), ("accuracy", "accuracy")), strict=True):
+    told = {key for run in runs for row in run for key in row}
+    panels = [name for name in ("loss", "accuracy") if {name, f"valid_{name}"} & told]
+    figure, axes = _canvas(4.7 * len(panels), 3.4, columns=len(panels))
+    for place, figure_name in zip(axes, panels, strict=True):
         for prefix, colour, name in (("", HUE, "training"), ("valid_", CONTRAST, "validation")):
             key = prefix + figure_name
             label: str | None = name
@@ -122,7 +120,8 @@ def learning(histories: Sequence[Sequence[Mapping[str, float]]]) -> bytes | None
                     place.plot(x, y, color=colour, linewidth=1.6, alpha=max(0.35, 1 / len(runs)), label=label)
                     label = None
         place.set_xlabel("epoch")
-        place.set_title(title, loc="left", size=10, color=INK)
+        place.xaxis.set_major_locator(MaxNLocator(integer=True))
+        place.set_title(figure_name, loc="left", size=10, color=INK)
         if place.get_legend_handles_labels()[0]:
             place.legend(frameon=False, fontsize=8)
     return _png(figure)
@@ -138,7 +137,7 @@ def spectrogram(picture: NDArray[np.uint8]) -> bytes:
     return stream.getvalue()
 
 
-def _canvas(width: float, height: float, *, columns: int = 1) -> tuple[Any, Any]:
+def _canvas(width: float, height: float, *, columns: int = 1) -> tuple[Any, list[Any]]:
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(width, height), dpi=DPI, layout="constrained", facecolor="white")
@@ -152,7 +151,7 @@ def _canvas(width: float, height: float, *, columns: int = 1) -> tuple[Any, Any]
         for side, spine in axes.spines.items():
             spine.set_visible(side in ("left", "bottom"))
             spine.set_color(GRID)
-    return figure, places[0] if columns == 1 else places
+    return figure, places
 
 
 def _unit_axes(axes: Any, x: str, y: str) -> None:
@@ -160,8 +159,8 @@ def _unit_axes(axes: Any, x: str, y: str) -> None:
 
     axes.set_xlim(0, 1)
     axes.set_ylim(0, 1)
-    axes.xaxis.set_major_formatter(PercentFormatter(1.0))
-    axes.yaxis.set_major_formatter(PercentFormatter(1.0))
+    axes.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+    axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
     axes.set_xlabel(x)
     axes.set_ylabel(y)
 
