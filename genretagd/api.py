@@ -25,20 +25,16 @@ from typing import ClassVar, Final, Protocol
 
 from genretagd.domain import Prediction
 from genretagd.errors import DeliveryError, PluginError
-from genretagd.events import (
-    Event,
-    Idle,
-    Moved,
-    TrackEvent,
-    TrackFailed,
-    TrackMoved,
-    TrackTagged,
-    TrackUnsure,
-    event_from_text,
-    event_to_json,
-    event_to_text,
+from genretagd.event_json import event_from_text, event_to_json, event_to_text
+from genretagd.events import Event, Idle, Moved, TrackEvent, TrackFailed, TrackMoved, TrackTagged, TrackUnsure
+from genretagd.plugin_tools import (
+    Secret,
+    http_error,
+    replace_file,
+    safe_file_name,
+    state_directory,
+    sync_directory,
 )
-from genretagd.plugin_tools import Secret, http_error, replace_file, safe_file_name, state_directory, sync_directory
 
 __all__ = [
     "API_VERSION",

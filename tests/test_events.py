@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from genretagd.domain import FileVersion, Outcome, Prediction, Status, TagChange
+from genretagd.event_json import event_from_json, event_from_text, event_to_json, event_to_text
 from genretagd.events import (
     Event,
     Idle,
@@ -22,12 +23,8 @@ from genretagd.events import (
     TrackMoved,
     TrackTagged,
     TrackUnsure,
-    event_from_json,
-    event_from_text,
     event_key,
     event_of,
-    event_to_json,
-    event_to_text,
     idle_event,
     moved_event,
     relocated,

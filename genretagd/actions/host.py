@@ -33,7 +33,8 @@ from genretagd.actions.catalog import Origin, PluginSource
 from genretagd.actions.loading import described, handlers_of, load_plugin, make_plugin, summary_of
 from genretagd.actions.options import describe_options
 from genretagd.errors import ConfigError, DeliveryError, PluginError
-from genretagd.events import Idle, Moved, event_from_json, event_to_json, moved_event
+from genretagd.event_json import event_from_json, event_to_json
+from genretagd.events import Idle, Moved, moved_event
 
 GRACE_SECONDS: Final = 5.0
 """So long may a handler go on after the parent has gone."""

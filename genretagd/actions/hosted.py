@@ -10,7 +10,8 @@ from typing import Any, Final, Protocol, cast
 from genretagd.actions.plan import ActionSpec, PluginRecord, PluginStatus
 from genretagd.actions.process import HostDied
 from genretagd.errors import DeliveryError
-from genretagd.events import Event, Idle, TrackMoved, event_from_json, event_to_json
+from genretagd.event_json import event_from_json, event_to_json
+from genretagd.events import Event, Idle, TrackMoved
 
 START_LIMIT_SECONDS: Final = 20.0
 

@@ -269,7 +269,8 @@ def _event(file: Path | None) -> TrackEvent:
     import json
     from datetime import UTC, datetime
 
-    from genretagd.events import Idle, event_from_json, event_key
+    from genretagd.event_json import event_from_json
+    from genretagd.events import Idle, event_key
 
     sample = {
         "version": 1,

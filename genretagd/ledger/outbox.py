@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Final, cast
 
 from genretagd.delivery import Backlog, DeadLetter, Delivery
-from genretagd.events import TrackEvent, TrackMoved, event_from_text, event_to_text, relocated
+from genretagd.event_json import event_from_text, event_to_text
+from genretagd.events import TrackEvent, TrackMoved, relocated
 from genretagd.ledger.database import Database
 from genretagd.ledger.following import follow
 

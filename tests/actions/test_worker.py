@@ -16,7 +16,8 @@ from genretagd.actions.hosted import HostedPlugin
 from genretagd.actions.plan import PluginStatus
 from genretagd.actions.process import HostDied
 from genretagd.actions.worker import FLUSH_SECONDS, IDLE_HOST_SECONDS, ActionWorker, Surroundings
-from genretagd.events import event_to_json, moved_event
+from genretagd.event_json import event_to_json
+from genretagd.events import moved_event
 from genretagd.ledger.outbox import Outbox
 
 NO = {"ok": False, "error": "no"}

@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from genretagd.events import TrackTagged, event_to_text
+from genretagd.event_json import event_to_text
+from genretagd.events import TrackTagged
 from genretagd.ledger.database import Database
 from genretagd.ledger.outbox import Outbox
 

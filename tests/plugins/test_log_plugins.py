@@ -10,7 +10,7 @@ import pytest
 from plugins_support import Start, failed, file_name, moved, tagged, unsure
 
 from genretagd.errors import DeliveryError
-from genretagd.events import event_from_text
+from genretagd.event_json import event_from_text
 
 
 def test_the_json_log_gives_back_every_event_as_it_was(start: Start, tmp_path: Path) -> None:

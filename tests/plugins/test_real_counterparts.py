@@ -18,7 +18,7 @@ import pytest
 from plugins_support import HOSTILE, Start, file_name, idle, moved, tagged
 
 from genretagd.errors import DeliveryError
-from genretagd.events import event_from_text
+from genretagd.event_json import event_from_text
 
 
 def free_port() -> int:

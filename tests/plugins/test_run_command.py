@@ -12,7 +12,7 @@ import pytest
 from plugins_support import Start, failed, file_name, tagged, unsure
 
 from genretagd.errors import DeliveryError
-from genretagd.events import event_from_text
+from genretagd.event_json import event_from_text
 
 
 @pytest.fixture

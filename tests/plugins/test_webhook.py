@@ -17,7 +17,7 @@ from plugins_support import Start, failed, file_name, tagged
 
 from genretagd.actions.hosted import HostedPlugin
 from genretagd.errors import DeliveryError
-from genretagd.events import event_from_json
+from genretagd.event_json import event_from_json
 
 pytest.importorskip("httpx", reason="needs httpx, which the extra genretagd[plugins] installs")
 
