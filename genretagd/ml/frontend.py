@@ -207,9 +207,8 @@ def cut_patches(
     if scaled.shape[1] < width:
         scaled = np.take(scaled, np.arange(width), axis=1, mode="wrap")
     last = scaled.shape[1] - width
-    starts = np.unique(np.rint(np.linspace(0, last, geometry.per_excerpt)).astype(np.intp))
-    if geometry.per_excerpt == 1:
-        starts = np.asarray([last // 2], dtype=np.intp)
+    spread = np.linspace(0, last, geometry.per_excerpt) if geometry.per_excerpt > 1 else [last // 2]
+    starts = sorted({round(float(start)) for start in spread})
     patches = np.stack([scaled[:, start : start + width] for start in starts])
     if colormap is None:
         patches = patches[..., np.newaxis]
