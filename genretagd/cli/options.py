@@ -34,7 +34,7 @@ WRITING = (
 )  # fmt: skip
 FINDING = ("ignore", "symlinks")
 WORKING = ("workers", "track_seconds", "nice")
-WATCHING = ("settle_seconds", "mode", "poll_seconds", "rescan_seconds")
+WATCHING = ("settle_seconds", "mode", "poll_seconds", "rescan_seconds", "idle_disk")
 REPORTING = ("log_level", "log_format", "metrics_port")
 
 _FURTHER_NAMES = {"bundle": ("--bundle", "--model")}

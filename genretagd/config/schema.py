@@ -86,6 +86,7 @@ class WatchConfig:
     rescan_seconds: float = option(
         3600.0, "look at everything again so often, in case an event was lost", check=between(60, 604800)
     )
+    idle_disk: bool = option(False, "use the disk only when nobody else does")
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ from genretagd.daemon.judging import Judging
 from genretagd.daemon.lock import InstanceLock
 from genretagd.daemon.metrics import MetricsServer
 from genretagd.daemon.notify import Supervisor
+from genretagd.daemon.priority import use_idle_disk
 from genretagd.daemon.queue import WorkQueue
 from genretagd.daemon.roots import Roots, root_settings
 from genretagd.daemon.stats import Stats
@@ -122,6 +123,8 @@ class Service:
         lock = InstanceLock(self._parts.ledger.parent / "instances", [s.path for s in settings])
         stack.callback(lock.release)
         self._status_file = lock.status_file
+        if config.watch.idle_disk and not use_idle_disk():
+            logs.say("warning", "idle_disk: this system has no such priority, going on without")
         self._database = Database(self._parts.ledger)
         stack.callback(self._database.close)
 
