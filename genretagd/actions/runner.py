@@ -22,6 +22,7 @@ from genretagd.actions.worker import ActionWorker, Surroundings
 from genretagd.delivery import Outbox
 from genretagd.errors import ConfigError, LedgerError
 from genretagd.events import Event, Idle, TrackMoved
+from genretagd.plugin_tools import safe_file_name
 
 LOG: Final = "genretagd.actions"
 
@@ -238,6 +239,7 @@ def hosted_plugin(spec: ActionSpec, *, state: Path) -> HostedPlugin:
     log = logging.getLogger(f"{LOG}.{spec.name}")
 
     def start_host(started: ActionSpec) -> Host:
-        return HostProcess(output=Output(log, redact=redact), state=state / "plugins" / started.name)
+        own = state / "plugins" / safe_file_name(started.name)
+        return HostProcess(output=Output(log, redact=redact), state=own)
 
     return HostedPlugin(spec, start_host=start_host, redact=redact, log=log)

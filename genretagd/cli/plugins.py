@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,20 +11,14 @@ from genretagd.cli import options as o
 from genretagd.errors import (
     EXIT_OK,
     EXIT_SOME_FAILED,
-    ConfigError,
     DeliveryError,
     PluginError,
     UsageError,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from genretagd.actions.catalog import Catalog
-    from genretagd.actions.hosted import HostedPlugin
-    from genretagd.actions.plan import ActionSpec, PluginRecord
+    from genretagd.actions.plan import ActionSpec
     from genretagd.config import Config
-    from genretagd.delivery import Backlog
     from genretagd.events import TrackEvent
     from genretagd.ledger.database import Database
     from genretagd.ledger.outbox import Outbox
@@ -54,8 +47,9 @@ def overview(
     """List every plugin: where it comes from, its options, how it is and what went wrong last."""
     if ctx.invoked_subcommand is None:
         from genretagd.cli.common import configuration
+        from genretagd.cli.plugin_list import show_all
 
-        raise typer.Exit(_overview(configuration(ctx), as_json=json, check=check))
+        raise typer.Exit(show_all(configuration(ctx), as_json=json, check=check))
 
 
 @plugins.command("test")
@@ -90,149 +84,6 @@ def retry(
     from genretagd.cli.common import configuration
 
     raise typer.Exit(_retry(configuration(ctx), name, show=show, drop=drop))
-
-
-def _overview(config: Config, *, as_json: bool, check: bool) -> int:
-    from genretagd.actions.catalog import Catalog
-
-    catalog = Catalog(config.plugins.directories)
-    specs, problems = _specs(config, catalog)
-    records = _records(config, specs, check=check)
-    backlog = _backlog(config)
-    for record in records:
-        _show(record, backlog.get(record.name), as_json=as_json)
-    for record in _others(config, catalog, {spec.source.name for spec in specs}, check=check):
-        _show(record, None, as_json=as_json, configured=False)
-    for name in sorted(set(backlog) - {record.name for record in records}):
-        left = backlog[name]
-        print(f"{name:<18} no longer configured, {left.waiting} events wait: ", end="")
-        print(f'run "genretagd plugins retry {name} --drop" to forget them')
-    _print_problems([*problems, *catalog.problems()])
-    failed = problems or any(record.problems for record in records)
-    return EXIT_SOME_FAILED if failed else EXIT_OK
-
-
-def _specs(config: Config, catalog: Catalog) -> tuple[Sequence[ActionSpec], tuple[str, ...]]:
-    """Return the actions that can be planned, and what is wrong with the others."""
-    from genretagd.actions.plan import plan_actions
-
-    try:
-        return plan_actions(config.actions, catalog), ()
-    except ConfigError as exc:
-        problems = exc.problems
-    specs: list[ActionSpec] = []
-    for action in config.actions:
-        try:
-            specs += plan_actions([action], catalog)
-        except ConfigError:  # it is among the problems
-            continue
-    return specs, problems
-
-
-def _records(config: Config, specs: Sequence[ActionSpec], *, check: bool) -> list[PluginRecord]:
-    """Return how the configured actions are; with `check`, after each has loaded and checked."""
-
-    def look(plugin: HostedPlugin) -> PluginRecord:
-        if check and plugin.spec.common.enabled:
-            plugin.ready()
-        plugin.close()
-        return plugin.record()
-
-    return _look_at(config, specs, look)
-
-
-def _others(config: Config, catalog: Catalog, used: set[str], *, check: bool) -> list[PluginRecord]:
-    """Return what there is besides, and which options it has."""
-    from genretagd.actions.plan import plan_actions
-    from genretagd.config import ActionConfig
-
-    actions = [ActionConfig(name, {}, "not configured") for name in catalog.names() if name not in used]
-
-    def look(plugin: HostedPlugin) -> PluginRecord:
-        if check:
-            plugin.describe()
-        return plugin.record()
-
-    return _look_at(config, plan_actions(actions, catalog), look)
-
-
-def _look_at(
-    config: Config, specs: Sequence[ActionSpec], look: Callable[[HostedPlugin], PluginRecord]
-) -> list[PluginRecord]:
-    import logging
-    import os
-    from concurrent.futures import ThreadPoolExecutor
-
-    from genretagd.actions.runner import LOG, hosted_plugin
-    from genretagd.cli.acting import actions_state
-    from genretagd.cli.common import ledger_path
-
-    logging.getLogger(LOG).addHandler(logging.NullHandler())  # the records say it all
-    state = actions_state(ledger_path(config))
-    with ThreadPoolExecutor(os.cpu_count() or 1) as threads:
-        return list(threads.map(lambda spec: look(hosted_plugin(spec, state=state)), specs))
-
-
-def _backlog(config: Config) -> dict[str, Backlog]:
-    from genretagd.cli.common import ledger_path
-    from genretagd.ledger.database import Database
-    from genretagd.ledger.outbox import Outbox
-
-    path = ledger_path(config)
-    if not path.is_file():
-        return {}
-    outbox = Outbox(Database(path, read_only=True))
-    try:
-        return dict(outbox.backlog())
-    finally:
-        outbox.close()
-
-
-def _show(record: PluginRecord, left: Backlog | None, *, as_json: bool, configured: bool = True) -> None:
-    last_error = record.last_error or (left.last_error if left else None)
-    status = record.status if configured or record.problems else "not configured"
-    waiting, dead = (left.waiting, left.dead) if left else (0, 0)
-    if as_json:
-        _print_json(
-            {
-                "name": record.name,
-                "use": record.source.name,
-                "origin": record.source.origin,
-                "location": record.source.location,
-                "configured": configured,
-                "status": record.status if configured or record.problems else None,
-                "problems": record.problems,
-                "options": record.options,
-                "settings": dict(record.settings),
-                "handlers": record.handlers,
-                "waiting": waiting,
-                "given_up": dead,
-                "last_error": last_error,
-            }
-        )
-        return
-    print(f"{record.name:<18} {status:<16} {record.source.origin}: {record.source.location}")
-    if record.summary:
-        print(f"    {record.summary}")
-    for name, what in (record.options or {}).items():
-        value = record.settings.get(name)
-        print(f"    {name}: {what}" if value is None else f"    {name} = {value}  ({what})")
-    if waiting or dead:
-        print(f"    events: {waiting} wait, {dead} were given up on")
-    _print_problems(record.problems)
-    if last_error and last_error not in record.problems:
-        print(f"    last error: {last_error}")
-
-
-def _print_problems(problems: Sequence[str]) -> None:
-    for problem in problems:
-        print(f"    problem: {problem}")
-
-
-def _print_json(found: object) -> None:
-    import json
-
-    print(json.dumps(found))
 
 
 def _try(config: Config, name: str, event_file: Path | None) -> int:
