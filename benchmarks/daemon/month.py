@@ -25,7 +25,8 @@ from genretagd.ledger.database import Database
 from genretagd.ledger.versions import Judgement, Versions
 from genretagd.watcher.events import NoticeKind
 from genretagd.watcher.filesystems import Mount
-from genretagd.watcher.root import RootSettings, RootWatcher
+from genretagd.watcher.report import RootSettings
+from genretagd.watcher.root import RootWatcher
 from genretagd.watcher.scanning import look_at
 
 DAY = 86_400.0

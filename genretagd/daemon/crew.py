@@ -37,6 +37,7 @@ class Crew:
         self._queue = work
         self._desk = desk
         self._stopping = False
+        self._worked_at = 0.0
         self._threads: list[threading.Thread] = []
         self._warming: threading.Thread | None = None
 
@@ -80,7 +81,7 @@ class Crew:
         while not self._queue.closed:
             task = self._queue.take(REST_SECONDS)
             if task is None:
-                if self._queue.idle and not self._queue.closed:
+                if self._rested():
                     self.engine.rest()
                 continue
             try:
@@ -90,7 +91,15 @@ class Crew:
                     logs.say("error", f"{task.path}: unexpected {type(exc).__name__}: {exc}")
 
     def _process(self, path: Path, /, *, tell: Callable[[Outcome], None]) -> Outcome:
-        return self.engine.process(path, tell=tell)
+        try:
+            return self.engine.process(path, tell=tell)
+        finally:
+            self._worked_at = time.monotonic()
+
+    def _rested(self) -> bool:
+        """Return whether no thread has had anything to do for a while."""
+        quiet = time.monotonic() - self._worked_at > REST_SECONDS / 2
+        return quiet and self._queue.idle and not self._queue.closed
 
     def _warm(self) -> None:
         try:

@@ -13,7 +13,9 @@ from genretagd.daemon.desk import Desk
 from genretagd.errors import LedgerError, UsageError
 from genretagd.ledger.versions import Versions
 from genretagd.watcher.events import NoticeKind
-from genretagd.watcher.root import RootReport, RootSettings, RootThread, RootWatcher
+from genretagd.watcher.report import RootReport, RootSettings
+from genretagd.watcher.root import RootWatcher
+from genretagd.watcher.thread import RootThread
 
 FORGET_EVERY_SECONDS: Final = 24 * 3600.0
 FORGET_AFTER_SECONDS: Final = 7 * 24 * 3600.0

@@ -40,6 +40,9 @@ STATUS_SECONDS: Final = 1.0
 TICK_SECONDS: Final = 30.0
 """Roots are looked after for the status at least so often."""
 
+BUSY_SECONDS: Final = 2.0
+"""And so often while there is something to do, since its end tells nobody."""
+
 FINISH_SECONDS: Final = 2.5
 """Files in hand may take so long to finish when the daemon is to stop; then they are dropped."""
 
@@ -176,6 +179,8 @@ class Service:
 
     def _next_word(self) -> str:
         pause = min(TICK_SECONDS, self._supervisor.ping_seconds or TICK_SECONDS)
+        if not self._queue.idle or self._roots.waiting or self._telling.restless:
+            pause = min(pause, BUSY_SECONDS)
         if self._news:
             pause = min(pause, max(0.0, self._status_at + STATUS_SECONDS - time.monotonic()))
         try:

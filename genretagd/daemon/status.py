@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from genretagd.daemon.stats import Summary
-from genretagd.watcher.root import RootReport
+from genretagd.watcher.report import RootReport
 
 SCHEMA: Final = 1
 HANGING_SECONDS: Final = 120.0

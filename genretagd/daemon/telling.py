@@ -49,6 +49,11 @@ class Telling:
         self._news = news
         self._restless = False
 
+    @property
+    def restless(self) -> bool:
+        """Whether action plugins are still to be told that there is nothing more to do."""
+        return self._restless
+
     def start(self) -> None:
         """Begin to deliver to action plugins."""
         if self._actions is not None:

@@ -7,13 +7,11 @@ to be called again. `RootThread` calls it.
 from __future__ import annotations
 
 import contextlib
-import enum
 import os
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final
 
 from genretagd.settling import Look, Settled, Settling
 from genretagd.watcher.events import (
@@ -29,6 +27,7 @@ from genretagd.watcher.events import (
 from genretagd.watcher.filesystems import Mount, mount_of, mounts_below
 from genretagd.watcher.ignoring import IgnoreRules
 from genretagd.watcher.polling import Snapshot
+from genretagd.watcher.report import RootReport, RootSettings, RootState
 from genretagd.watcher.scanning import Walk, is_marker, look_at
 from genretagd.watcher.wholeness import unfinished
 
@@ -43,69 +42,6 @@ FULL_PASS_EVERY: Final = 20
 
 WAITING_LIMIT: Final = 50_000
 """So many files wait to settle at once; the rest is found by a rescan afterwards."""
-
-
-class RootState(enum.StrEnum):
-    """What a root is doing."""
-
-    STARTING = "starting"
-    WATCHING = "watching"
-    AWAY = "away"
-
-
-@dataclass(frozen=True, slots=True)
-class RootSettings:
-    """How one root is watched; times are in seconds."""
-
-    path: str
-    mode: Literal["auto", "events", "poll"] = "auto"
-    ignore: tuple[str, ...] = ()
-    follow: bool = False
-    settle_seconds: float = 5.0
-    poll_seconds: float = 30.0
-    rescan_seconds: float = 3600.0
-
-
-@dataclass(frozen=True, slots=True)
-class RootReport:
-    """How a root is, for people.
-
-    Attributes
-    ----------
-    path : str
-        The root.
-    state : RootState
-        What it is doing.
-    mode : str
-        ``"events"``, ``"poll"``, or both where parts cannot be watched.
-    file_system : str
-        Type of the file system.
-    problem : str or None
-        What is wrong, and what to do.
-    waiting : int
-        Files waiting to be whole.
-    overflows, restarts, scans : int
-        How often events were lost, the observer was started again, and the tree was scanned.
-    files : int
-        Audio files seen by the last scan.
-    scan_seconds : float
-        How long it took.
-    stepped_at : float
-        When it last came round, on the monotonic clock; a share that hangs stops it.
-    """
-
-    path: str
-    state: RootState
-    mode: str
-    file_system: str
-    problem: str | None
-    waiting: int
-    overflows: int
-    restarts: int
-    scans: int
-    files: int
-    scan_seconds: float
-    stepped_at: float
 
 
 class RootWatcher:
@@ -225,6 +161,13 @@ class RootWatcher:
         if self._source is not None:
             self._source.close()
             self._source = None
+
+    def stumble(self, exc: Exception) -> None:
+        """Say that a step failed for a reason nobody foresaw, and look at everything again."""
+        self._say(
+            "error", f"{self._root}: unexpected {type(exc).__name__}: {exc}, looking at everything again"
+        )
+        self._rescan_wanted.set()
 
     def _attend(self, now: float) -> None:
         if now >= self._check_at:
@@ -413,27 +356,3 @@ def _is_below(path: str, tops: Sequence[str]) -> bool:
             return False
         path = parent
     return True
-
-
-class RootThread(threading.Thread):
-    """Calls a `RootWatcher` when something is due or arrived; a share that hangs holds up itself only."""
-
-    def __init__(self, make: Callable[[Callable[[], None]], RootWatcher], *, name: str) -> None:
-        super().__init__(name=name, daemon=True)
-        self._wakeup = threading.Event()
-        self.watcher = make(self._wakeup.set)
-        self._stop_wanted = False
-
-    def run(self) -> None:
-        """Step until stopped."""
-        while not self._stop_wanted:
-            self._wakeup.clear()
-            due = self.watcher.step(time.monotonic())
-            self._wakeup.wait(max(0.0, due - time.monotonic()))
-        self.watcher.close()
-
-    def stop(self) -> None:
-        """Ask the thread to end; `join` it with a time limit."""
-        self._stop_wanted = True
-        self.watcher.stop()
-        self._wakeup.set()

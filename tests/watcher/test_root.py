@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import shutil
+import threading
 
 import pytest
 
 from genretagd.watcher.events import NoticeKind, WatchLimitError
 from genretagd.watcher.filesystems import Mount
-from genretagd.watcher.root import CHECK_SECONDS, FULL_PASS_EVERY, RootSettings, RootState, RootWatcher
+from genretagd.watcher.report import RootSettings, RootState
+from genretagd.watcher.root import CHECK_SECONDS, FULL_PASS_EVERY, RootWatcher
+from genretagd.watcher.thread import RootThread
 
 
 class Source:
@@ -295,3 +298,40 @@ def test_an_idle_root_asks_to_be_called_rarely(music):
         bench.now = bench.watcher.step(bench.now)
         steps += 1
     assert steps <= 600 / CHECK_SECONDS + 2
+
+
+def test_a_mistake_of_ours_is_said_and_leaves_no_root_deaf(music):
+    put(music / "x.flac")
+    failing = iter([True])
+    found = threading.Event()
+
+    class Watcher(RootWatcher):
+        def step(self, now):
+            if next(failing, False):
+                raise ZeroDivisionError("oops")
+            found.set()
+            return super().step(now)
+
+        def stumble(self, exc):
+            super().stumble(exc)
+            self._wake()
+
+    said = []
+
+    def make(wake):
+        return Watcher(
+            RootSettings(str(music)),
+            unknown=lambda files: files,
+            deliver=lambda _settled: None,
+            say=lambda _level, text: said.append(text),
+            wake=wake,
+            watch_events=lambda *_arguments, **_options: Source(),
+        )
+
+    thread = RootThread(make, name="root")
+    thread.start()
+    assert found.wait(20)
+    thread.stop()
+    thread.join(20)
+    assert not thread.is_alive()
+    assert any("ZeroDivisionError: oops" in text for text in said)
