@@ -170,6 +170,8 @@ def check_permitted(target: Target, *, options: WriteOptions) -> None:
         raise WriteRefusedError(
             target.path, "the file carries the immutable flag, clear it to have it tagged", code="immutable"
         )
+    if os.fstatvfs(target.directory_fd).f_flag & os.ST_RDONLY:
+        raise WriteRefusedError(target.path, "the file system is mounted read-only", code="read-only")
     if not os.access(target.real, os.W_OK) or not stat.S_IMODE(status.st_mode) & 0o222:
         raise WriteRefusedError(
             target.path, "the file is write-protected, make it writable to have it tagged", code="read-only"

@@ -75,7 +75,7 @@ class FileTagStore:
         """
         for genre in genres:
             if not genre or not genre.isprintable() or genre != genre.strip() or len(genre) > LONGEST_GENRE:
-                raise TagError(path, f"{genre!r} cannot be a genre, choose another name", code="genre")
+                raise TagError(path, f"{genre[:60]!r} cannot be a genre, choose another name", code="genre")
 
         def choose(document: Document) -> Sequence[Tag]:
             return edit.wanted(document, genres, provenance=provenance, id3v1=options.id3v1)

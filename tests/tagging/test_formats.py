@@ -1,0 +1,230 @@
+"""What single formats must mind, beside what test_store.py holds for all of them."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tag_bytes import flac_blocks, flac_file, ogg_crc, ogg_pages
+from tag_cases import CASES, OLD, Case
+from tag_streams import apev2, genre_frame, id3_tag, raw
+
+from genretagd.domain import TagChange, WriteOptions
+from genretagd.errors import TagError
+from genretagd.tagging.formats.ogg import _with_checksum
+from genretagd.tagging.splice import Splice, Window, kept, new_size, normalised
+from genretagd.tagging.store import FileTagStore
+from genretagd.tagging.values import (
+    deunsynchronised,
+    from_synchsafe,
+    id3_frame,
+    id3_text,
+    synchsafe,
+    unsynchronised,
+)
+
+Tag = Callable[..., TagChange]
+Place = Callable[[Case], Path]
+BY_ID = {case.id: case for case in CASES}
+NEW = ("Hip-Hop", "Jazz")
+
+
+@pytest.fixture
+def returns(tmp_path: Path, store: FileTagStore, tag: Tag) -> Callable[[bytes, str], bytes]:
+    """Tag a file and undo that; it must be the same again. Returns the tagged file."""
+
+    def check(data: bytes, suffix: str) -> bytes:
+        path = tmp_path / f"track{suffix}"
+        path.write_bytes(data)
+        change = tag(path, NEW)
+        tagged = path.read_bytes()
+        assert store.read_genres(path).genres == NEW
+        store.restore_fields(
+            path, change.fields_before, expected=change.version_after, options=WriteOptions()
+        )
+        assert path.read_bytes() == data
+        return tagged
+
+    return check
+
+
+def test_padding_that_is_not_empty_is_nobodys_to_use(returns: Callable[[bytes, str], bytes]) -> None:
+    blocks, audio = flac_blocks(raw("flac.flac"))
+    secret = b"somebody hid this in the padding".ljust(500)
+    data = flac_file([b for b in blocks if b[0] != 1] + [(1, secret)], audio)
+    assert secret in returns(data, ".flac")
+    data = raw("aac.m4a") + struct.pack(">I4s", 8 + len(secret), b"free") + secret
+    assert secret in returns(data, ".m4a")
+
+
+def test_what_an_apev2_header_says_besides_is_kept(returns: Callable[[bytes, str], bytes]) -> None:
+    tag = bytearray(apev2(Title="A title", Genre="Zouk"))
+    tag[24:32] = b"reserved"
+    assert b"reserved" in returns(raw("wavpack.wv") + bytes(tag), ".wv")
+
+
+def test_an_apev2_header_unlike_its_footer_is_left_alone(tmp_path: Path, store: FileTagStore) -> None:
+    tag = bytearray(apev2(Title="A title"))
+    tag[16] += 1
+    path = tmp_path / "track.wv"
+    path.write_bytes(raw("wavpack.wv") + bytes(tag))
+    with pytest.raises(TagError, match="header"):
+        store.read_genres(path)
+
+
+def test_a_wrong_padding_size_in_an_extended_header_is_kept(
+    returns: Callable[[bytes, str], bytes],
+) -> None:
+    extended = struct.pack(">IHI", 6, 0, 4711)
+    returns(id3_tag(3, b"", padding=99, flags=0x40, extended=extended) + raw("mp3-no-header.mp3"), ".mp3")
+
+
+@pytest.mark.parametrize("text", ["(17)", "17", "(17)Rock", "Rock"])
+def test_numeric_genres_are_read_as_names(text: str, tmp_path: Path, store: FileTagStore) -> None:
+    path = tmp_path / "track.mp3"
+    path.write_bytes(id3_tag(3, genre_frame(3, text), padding=9) + raw("mp3-no-header.mp3"))
+    assert store.read_genres(path).genres == ("Rock",)
+    assert store.read_genres(path).fields["TCON"] == (text,)
+
+
+def test_an_id3v2_tag_with_a_checksum_is_left_alone(tmp_path: Path, store: FileTagStore) -> None:
+    path = tmp_path / "track.mp3"
+    extended = struct.pack(">IHII", 10, 0x8000, 9, 0)
+    path.write_bytes(id3_tag(3, padding=9, flags=0x40, extended=extended) + raw("mp3-no-header.mp3"))
+    with pytest.raises(TagError, match="checksum"):
+        store.read_genres(path)
+
+
+def test_pages_after_a_grown_comment_are_numbered_on(place: Place, tag: Tag) -> None:
+    path = place(BY_ID["ogg-vorbis-full-page"])
+    before = len(ogg_pages(path.read_bytes()))
+    tag(path, [f"{number} {'long' * 240}" for number in range(150)])
+    pages = ogg_pages(path.read_bytes())
+    assert len(pages) > before
+    assert [struct.unpack_from("<I", page, 18)[0] for page in pages] == list(range(len(pages)))
+    assert all(ogg_crc(page) == page for page in pages)
+
+
+def test_only_the_first_link_of_a_chain_is_written(place: Place, tag: Tag) -> None:
+    path = place(BY_ID["ogg-chained"])
+    tag(path, [f"{number} {'long' * 240}" for number in range(150)])
+    assert path.read_bytes().endswith(raw("vorbis.ogg"))
+
+
+def test_the_size_that_an_asf_header_states_stays_true(place: Place, tag: Tag) -> None:
+    path = place(BY_ID["wma-bare"])
+    tag(path, NEW)
+    data = path.read_bytes()
+    properties = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
+    at = data.index(properties) + 24 + 16
+    assert int.from_bytes(data[at : at + 8], "little") == len(data)
+
+
+@pytest.mark.parametrize("name", ["wav", "wav-rf64", "wav-info", "wav-odd-size"])
+def test_the_size_that_a_wav_header_states_stays_true(name: str, place: Place, tag: Tag) -> None:
+    path = place(BY_ID[name])
+    tag(path, NEW)
+    data = path.read_bytes()
+    stated = data[20:28] if data[:4] == b"RF64" else data[4:8]
+    assert int.from_bytes(stated, "little") + 8 == len(data)
+
+
+def test_the_genre_of_an_info_list_is_kept_in_step(place: Place, tag: Tag, store: FileTagStore) -> None:
+    path = place(BY_ID["wav-info"])
+    tag(path, NEW)
+    assert store.read_genres(path).fields["INFO:IGNR"] == ("Hip-Hop; Jazz",)
+
+
+def test_every_tag_that_has_a_genre_is_kept_in_step(place: Place, tag: Tag, store: FileTagStore) -> None:
+    path = place(BY_ID["mp3-every-tag"])
+    tag(path, NEW)
+    fields = store.read_genres(path).fields
+    assert fields["TCON"] == fields["ID3v2.4#2:TCON"] == fields["APEv2:Genre"] == NEW
+    assert fields["ID3v1:genre"] == ("Hip-Hop",)
+
+
+def test_other_kinds_of_tag_are_restored_by_value(place: Place, tag: Tag, store: FileTagStore) -> None:
+    fields = store.read_genres(place(BY_ID["mp3-id3v23"])).fields
+    path = place(BY_ID["mp3-id3v24"])
+    change = tag(path, NEW)
+    store.restore_fields(path, fields, expected=change.version_after, options=WriteOptions())
+    assert store.read_genres(path).genres == OLD
+
+
+@given(st.binary(max_size=300).map(lambda data: data.replace(b"a", b"\xff").replace(b"b", b"\xe0")))
+def test_unsynchronisation_can_be_undone_and_hides_every_sync(data: bytes) -> None:
+    hidden = unsynchronised(data)
+    assert deunsynchronised(hidden) == data
+    assert not any(hidden[i] == 0xFF and hidden[i + 1] >= 0xE0 for i in range(len(hidden) - 1))
+    assert not hidden.endswith(b"\xff")
+
+
+@given(st.integers(0, (1 << 28) - 1))
+def test_synchsafe_numbers_make_the_round_trip(number: int) -> None:
+    assert from_synchsafe(synchsafe(number)) == number
+    assert max(synchsafe(number)) < 128
+
+
+def test_a_byte_with_its_highest_bit_set_is_no_synchsafe_number() -> None:
+    assert from_synchsafe(b"\0\0\x80\0") is None
+
+
+@given(
+    st.sampled_from([2, 3, 4]),
+    st.lists(
+        st.text(
+            st.characters(exclude_categories=("Cs", "Cc"), exclude_characters="\ufeff\ufffe"), min_size=1
+        ),
+        min_size=1,
+        max_size=4,
+    ),
+)
+def test_id3_text_makes_the_round_trip(version: int, values: list[str]) -> None:
+    genre, described = ("TCO", "TXX:GENRETAGD_MODEL") if version == 2 else ("TCON", "TXXX:GENRETAGD_MODEL")
+    for name in (genre, described):
+        assert id3_text(version, name, id3_frame(version, name, values)) == tuple(values)
+
+
+@given(st.binary(min_size=27, max_size=400))
+def test_the_quick_checksum_is_the_one_of_the_standard(page: bytes) -> None:
+    assert _with_checksum(bytearray(page)) == ogg_crc(page)
+
+
+@given(data=st.data())
+def test_splices_say_exactly_what_changes(
+    data: st.DataObject, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    old = data.draw(st.binary(max_size=200))
+    path = tmp_path_factory.mktemp("spliced") / "file"
+    path.write_bytes(old)
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(old)), max_size=6)))
+    splices = [
+        Splice(start, end - start, data.draw(st.binary(max_size=30) | st.just(old[start:end])))
+        for start, end in zip(cuts[::2], cuts[1::2], strict=False)
+    ]
+    with path.open("rb") as file:
+        result = normalised(splices, Window(file.fileno()))
+    plain, trimmed = _apply(old, sorted(splices, key=lambda s: (s.start, s.length))), _apply(old, result)
+    assert plain == trimmed
+    assert len(plain) == new_size(result, len(old))
+    assert sum(length for _, _, length in kept(result, len(old))) == len(old) - sum(s.length for s in result)
+    if plain == old and all(s.length == len(s.data) for s in splices):
+        assert result == []
+
+
+def _apply(old: bytes, splices: list[Splice]) -> bytes:
+    parts, position = [], 0
+    for splice in splices:
+        parts += [old[position : splice.start], splice.data]
+        position = splice.end
+    return b"".join((*parts, old[position:]))
+
+
+def test_splices_that_overlap_are_a_mistake(tmp_path: Path) -> None:
+    (tmp_path / "x").write_bytes(b"0123456789")
+    with (tmp_path / "x").open("rb") as file, pytest.raises(ValueError, match="overlaps"):
+        normalised([Splice(0, 5, b""), Splice(4, 2, b"")], Window(file.fileno()))
