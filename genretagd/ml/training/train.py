@@ -145,8 +145,12 @@ def _split_once(
     valid, test = tracks[split.valid], tracks[split.test]
     logits = _logits(run.bundle, material.pictures, np.concatenate([valid, test]), work / "split", listener)
     truth = _truth(prepared)
+    calibrating = _calibrating(prepared, valid)
     bundle = verdict.with_calibration(
-        run.bundle, logits[: len(valid)], truth[valid], precision=plan.precision
+        run.bundle,
+        logits[: len(valid)][calibrating],
+        truth[valid][calibrating],
+        precision=plan.precision,
     )
     outcomes = verdict.outcomes(bundle, logits[len(valid) :], truth[test], groups=prepared.groups[test])
     scope = (
@@ -189,7 +193,10 @@ def _cross_validated(
         title="final model",
     )
     truth = _truth(prepared)[tracks]
-    bundle = verdict.with_calibration(final.bundle, logits, truth, precision=plan.precision)
+    calibrating = _calibrating(prepared, tracks)
+    bundle = verdict.with_calibration(
+        final.bundle, logits[calibrating], truth[calibrating], precision=plan.precision
+    )
     outcomes = verdict.cross_fitted(
         final.bundle,
         logits,
@@ -197,6 +204,7 @@ def _cross_validated(
         groups=prepared.groups[tracks],
         folds=numbers,
         precision=plan.precision,
+        calibrating=calibrating,
     )
     scope = (
         f"{plan.folds}-fold cross-validation split by artist: each of {len(tracks)} tracks was measured "
@@ -389,6 +397,12 @@ def _finish(
     written = write_bundle(plan.output, final, files=files)
     shutil.rmtree(work, ignore_errors=True)
     return Result(written, metrics, page, prepared.notes, prepared.problems)
+
+
+def _calibrating(prepared: Prepared, tracks: NDArray[np.int32]) -> NDArray[np.bool_]:
+    """Return which tracks calibration may use: all but the pool's whose stated genre is one of the labels."""
+    foreign = _truth(prepared)[tracks] < 0
+    return np.asarray(~prepared.material.pooled[tracks] | foreign)
 
 
 def _measurable(prepared: Prepared) -> NDArray[np.int32]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,9 @@ from genretagd.ml.training import calibrate
 from genretagd.ml.training.metrics import Outcomes
 
 Logits = NDArray[np.float32]
+
+FOREIGN_SHARE: Final = 0.1
+"""Of the music in a library, what is taken to be outside the labels; a corpus' own share is chance."""
 
 
 def with_calibration(bundle: Bundle, logits: Logits, truth: NDArray[np.int32], *, precision: float) -> Bundle:
@@ -27,16 +31,31 @@ def with_calibration(bundle: Bundle, logits: Logits, truth: NDArray[np.int32], *
         Index of the label, -1 for music outside the labels.
     precision : float
         Share of right decisions, in [0, 1], that the threshold is chosen for; deciding music outside
-        the labels is never right.
+        the labels is never right. However many tracks outside the labels there are, they weigh
+        `FOREIGN_SHARE` of all.
     """
     count = len(bundle.labels)
     inside = truth >= 0
+    weights = _weights(inside)
     temperature = calibrate.fit_temperature(logits[inside], truth[inside], n_labels=count)
-    outside_temperature, outside_bias = calibrate.fit_outside(logits, ~inside, n_labels=count)
+    outside_temperature, outside_bias = calibrate.fit_outside(
+        logits, ~inside, n_labels=count, weights=weights
+    )
     fitted = replace(bundle, calibration=Calibration(temperature, outside_temperature, outside_bias))
     judged = outcomes(fitted, logits, truth, groups=np.arange(len(truth)))
-    threshold = calibrate.choose_threshold(judged.confidence, judged.said == truth, precision=precision)
+    threshold = calibrate.choose_threshold(
+        judged.confidence, judged.said == truth, precision=precision, weights=weights
+    )
     return replace(fitted, thresholds=Thresholds(min(max(threshold, 0.0), 1.0), precision))
+
+
+def _weights(inside: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Return weights with which tracks outside the labels make up `FOREIGN_SHARE` of all."""
+    foreign = int((~inside).sum())
+    if not foreign or foreign == len(inside):
+        return np.ones(len(inside))
+    weight = FOREIGN_SHARE / (1.0 - FOREIGN_SHARE) * (len(inside) - foreign) / foreign
+    return np.where(inside, 1.0, weight)
 
 
 def outcomes(
@@ -70,12 +89,14 @@ def cross_fitted(
     groups: NDArray[np.generic],
     folds: NDArray[np.int32],
     precision: float,
+    calibrating: NDArray[np.bool_],
 ) -> Outcomes:
-    """Return what is said about each track by a calibration fitted on the other folds' tracks."""
+    """Return what is said about each track, calibrated on the other folds' `calibrating` tracks."""
     parts = []
     for fold in np.unique(folds):
         held_out = folds == fold
-        fitted = with_calibration(bundle, logits[~held_out], truth[~held_out], precision=precision)
+        others = calibrating & ~held_out
+        fitted = with_calibration(bundle, logits[others], truth[others], precision=precision)
         parts.append(
             (
                 np.flatnonzero(held_out),
