@@ -35,6 +35,9 @@ EXIT_USAGE = 2
 EXIT_NO_MODEL = 3
 EXIT_INTERRUPTED = 130
 
+WORKER_ENDED = frozenset({"time limit", "crashed"})
+"""Codes of track errors after which a worker is gone, so that nobody can say how far it came."""
+
 
 class GenretagdError(Exception):
     """The root of the tree; `exit_status` is what the command line exits with."""

@@ -22,7 +22,7 @@ from genretagd.domain import (
     Status,
     TagStore,
 )
-from genretagd.errors import TrackError, WriteRefusedError
+from genretagd.errors import WORKER_ENDED, TrackError, WriteRefusedError
 from genretagd.policy import Policy
 
 _Result = TypeVar("_Result")
@@ -152,7 +152,8 @@ class Pipeline:
                 path, after, expected=tag.version, options=policy.write, provenance=provenance
             )
         except TrackError as exc:
-            self._journal.failed(entry, exc.problem)
+            if exc.code not in WORKER_ENDED:  # else nobody knows: the entry stays open until the file is seen
+                self._journal.failed(entry, exc.problem)
             raise
         outcome = replace(outcome, status=Status.TAGGED, after=change.after, change=change)
         with self._journal.transaction():

@@ -8,6 +8,7 @@ import pytest
 from mutagen.id3 import ID3, TIT2
 
 from genretagd.domain import Status, WriteOptions
+from genretagd.errors import TimeLimitError
 from genretagd.ledger.database import Database
 from genretagd.ledger.journal import Change, Journal
 from genretagd.tagging.store import FileTagStore
@@ -152,6 +153,21 @@ def test_a_file_that_is_gone_is_reported(tracks: list[Path], database: Database,
     tracks[0].unlink()
     _, outcomes = undo_all(journal.changes(), database, store)
     assert outcomes == [("skipped", "gone")]
+
+
+def test_an_undo_whose_worker_ended_stays_open_until_the_file_is_seen(
+    tracks: list[Path], database: Database, store: FileTagStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tagging = tag(tracks[0], "Rock", database, store)
+
+    def end(path: Path, *_: object, **__: object) -> None:
+        raise TimeLimitError(path, "took too long", code="time limit")
+
+    monkeypatch.setattr(store, "restore_fields", end)
+    undo_all(tagging.changes(), database, store)
+    assert [change.state for change in tagging.history(tracks[0])] == ["done", "intended"]
+    tagging.recover(store.read_genres)
+    assert [change.state for change in tagging.history(tracks[0])] == ["done", "failed"]
 
 
 def test_a_file_that_became_unreadable_fails_alone(
