@@ -51,8 +51,8 @@ class ProgressReporter:
         else:
             self._say(title)
 
-    def step(self, detail: str = "", /) -> None:
-        """End one step of the stage."""
+    def step(self, detail: str = "", /, *, seconds_left: float | None = None) -> None:
+        """End one step of the stage; time left is estimated from the second step on."""
         self._done += 1
         if self._bar is not None and self._task is not None:
             self._bar.update(self._task, advance=1)
@@ -62,9 +62,10 @@ class ProgressReporter:
         now = time.monotonic()
         if detail or self._done == self._total or now - self._said >= SILENCE_SECONDS:
             self._said = now
-            left = (now - self._began) / self._done * (self._total - self._done)
-            text = f"{self._title}: {self._done}/{self._total}"
-            self._say(f"{text}{', ' + detail if detail else ''}, {_clock(left)} left")
+            text = f"{self._title}: {detail or f'{self._done}/{self._total}'}"
+            if seconds_left is None and self._done > 1:
+                seconds_left = (now - self._began) / self._done * (self._total - self._done)
+            self._say(text if seconds_left is None else f"{text}, {_clock(seconds_left)} left")
 
     def note(self, message: str, /) -> None:
         """Say something a person should know now."""

@@ -11,8 +11,11 @@ class Listener(Protocol):
     def stage(self, title: str, /, total: int) -> None:
         """Begin a stage of so many steps; the one before has ended."""
 
-    def step(self, detail: str = "", /) -> None:
-        """End one step of the stage; `detail` is worth a line of its own where it is not empty."""
+    def step(self, detail: str = "", /, *, seconds_left: float | None = None) -> None:
+        """End one step of the stage; `detail` is worth a line of its own where it is not empty.
+
+        `seconds_left` is for those who know better than by the steps done so far.
+        """
 
     def note(self, message: str, /) -> None:
         """Say something a person should know now."""
@@ -24,7 +27,7 @@ class Silent:
     def stage(self, title: str, /, total: int) -> None:
         """Say nothing."""
 
-    def step(self, detail: str = "", /) -> None:
+    def step(self, detail: str = "", /, *, seconds_left: float | None = None) -> None:
         """Say nothing."""
 
     def note(self, message: str, /) -> None:

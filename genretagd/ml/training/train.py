@@ -235,7 +235,7 @@ def _fit(
         if stage not in stages:
             stages.append(stage)
             listener.stage(f"{title}: {stage}", progress.epochs - progress.epoch + 1)
-        listener.step(_told(progress))
+        listener.step(_told(progress), seconds_left=progress.seconds_left)
 
     own = ~prepared.material.pooled[tracks]
     model, history = learn(
