@@ -127,7 +127,10 @@ class Daemon:
     def versions(self) -> dict[str, str]:
         """Return the status of every path the ledger knows."""
         with contextlib.closing(sqlite3.connect(f"file:{self.ledger}?mode=ro", uri=True)) as database:
-            return {os.fsdecode(p): s for p, s in database.execute("SELECT path, status FROM versions")}
+            try:
+                return {os.fsdecode(p): s for p, s in database.execute("SELECT path, status FROM versions")}
+            except sqlite3.OperationalError:  # killed before its tables were made
+                return {}
 
     def track_lines(self) -> list[dict]:
         """Return the log's lines about tracks."""

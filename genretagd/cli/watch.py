@@ -72,6 +72,10 @@ def _parts(ctx: typer.Context, directories: list[Path]) -> Parts:
         return make_runner(config, database) if config.actions else None
 
     def recover(engine: Any, actions: Any) -> None:
+        import time
+
+        if first.ledger.retention_days:
+            engine.journal.forget(before=time.time() - first.ledger.retention_days * 86_400)
         records = Records(engine.journal, actions)
         with engine.pool.worker() as worker:
             records.recover(worker)

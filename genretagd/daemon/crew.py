@@ -18,6 +18,9 @@ from genretagd.errors import GenretagdError
 REST_SECONDS: Final = 60.0
 """Worker processes end after so long without a file; the next file that settles starts one."""
 
+DROP_SECONDS: Final = 0.5
+"""Threads whose worker was killed have so long to notice."""
+
 
 class Crew:
     """Runs the desk's work in threads, and warms the engine while a file settles.
@@ -74,8 +77,9 @@ class Crew:
         if any(thread.is_alive() for thread in self._threads):
             logs.say("info", "dropping the files in hand, the next start takes them up again")
         self.engine.kill()
+        deadline = time.monotonic() + DROP_SECONDS
         for thread in self._threads:
-            thread.join(0.5)
+            thread.join(max(0.0, deadline - time.monotonic()))
 
     def _work(self) -> None:
         while not self._queue.closed:

@@ -76,7 +76,7 @@ class MetricsServer:
         self._closed = True
         with contextlib.suppress(OSError):
             socket.create_connection(("127.0.0.1", self.port), timeout=1.0).close()  # ends the wait in _serve
-        self._thread.join(2.0)
+        self._thread.join(0.5)
         self._server.server_close()
 
     def _serve(self) -> None:

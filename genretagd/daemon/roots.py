@@ -21,7 +21,7 @@ FORGET_EVERY_SECONDS: Final = 24 * 3600.0
 FORGET_AFTER_SECONDS: Final = 7 * 24 * 3600.0
 """Records of files that are gone are kept so long, in case they come back."""
 
-STOP_SECONDS: Final = 1.0
+STOP_SECONDS: Final = 0.5
 
 
 def root_settings(config: Config) -> tuple[RootSettings, ...]:

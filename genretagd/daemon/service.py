@@ -43,7 +43,7 @@ TICK_SECONDS: Final = 30.0
 BUSY_SECONDS: Final = 2.0
 """And so often while there is something to do, since its end tells nobody."""
 
-FINISH_SECONDS: Final = 2.5
+FINISH_SECONDS: Final = 2.0
 """Files in hand may take so long to finish when the daemon is to stop; then they are dropped."""
 
 
