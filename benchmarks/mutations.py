@@ -79,7 +79,7 @@ def check(path: Path, data: bytes) -> str:
         return "tagged and restored"
     back = store.read_genres(path)
     assert "unsynchronised" in path.name, "restoring does not give back the same bytes"
-    assert (back.genres, back.fields) == (found.genres, found.fields), "restoring does not give back the values"
+    assert (back.genres, back.fields) == (found.genres, found.fields), "values not given back"
     return "tagged and restored in value, not to the byte"
 
 

@@ -73,7 +73,7 @@ def configurable(*groups: Iterable[str]) -> Callable[[Callable[..., None]], Call
         parameters = [*kept, *added]
         run.__signature__ = own.replace(parameters=parameters)  # type: ignore[attr-defined]
         run.__annotations__ = {p.name: p.annotation for p in parameters} | {"return": None}
-        del run.__wrapped__ # typer is to see the flags
+        del run.__wrapped__  # typer is to see the flags
         return run
 
     return decorate
