@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-from helpers import picture, record
 from PIL import Image, PngImagePlugin
+from spectrograms import picture, record
 
 from genretagd.errors import CorpusError
 from genretagd.ml.frontend import FrontEnd
@@ -58,7 +58,7 @@ def test_a_bare_picture_of_the_corpus_size_is_taken_for_the_default_front_end(tm
 @pytest.mark.parametrize("size", [(386, 128), (387, 96), (128, 128)], ids=str)
 def test_a_bare_picture_of_another_size_is_refused(tmp_path, size):
     Image.new("L", size).save(tmp_path / "a.png")
-    with pytest.raises(CorpusError, match="does not say how it was made"):
+    with pytest.raises(CorpusError, match="picture without a word on how it was made"):
         read_picture(tmp_path / "a.png", front_end=OURS)
 
 

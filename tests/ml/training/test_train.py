@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from helpers import EXCERPTS, make_corpus
 from sounds import FORMATS
+from spectrograms import EXCERPTS, make_corpus
 
 from genretagd.errors import CorpusError
 from genretagd.ml.bundle import load_bundle
