@@ -71,7 +71,7 @@ class Worker:
                 stdout=subprocess.PIPE,
                 stderr=None if os.environ.get("GENRETAGD_WORKER_STDERR") else subprocess.DEVNULL,
                 bufsize=0,
-                env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},  # else numpy's import makes a thread per core
+                env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},  # numpy would start a thread per core
                 start_new_session=True,
             )
         except OSError as exc:

@@ -185,8 +185,8 @@ def check_front_end(
         if size != BARE_SIZE or size[1] != front_end.get("n_mels"):
             raise CorpusError(
                 f"{printable(path)}: {size[0]} x {size[1]} picture without a word on how it was made; only "
-                f"pictures of {BARE_SIZE[0]} x {BARE_SIZE[1]} are accepted without one, write it anew with "
-                "`genretagd spectrogram`"
+                f"pictures of {BARE_SIZE[0]} x {BARE_SIZE[1]} are accepted without a record, "
+                "write it anew with `genretagd spectrogram`"
             )
         return
     differences = [
