@@ -1,7 +1,8 @@
-"""Who plays: the artist in a file's tags, by the library that decodes it."""
+"""Who plays: the artist in a file's tags, by the library that decodes it, and spellings of one artist."""
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Final
 
@@ -9,6 +10,9 @@ from genretagd.errors import DecodeError
 from genretagd.ml.container import open_audio
 
 KEYS: Final = ("album_artist", "albumartist", "artist")
+NOBODY: Final = frozenset(
+    ("", "unknown", "unknownartist", "various", "variousartists", "va", "diverse", "soundtrack")
+)
 
 
 def read_artist(path: Path) -> str:
@@ -20,3 +24,9 @@ def read_artist(path: Path) -> str:
         return ""
     found = {str(key).casefold().replace(" ", "_"): str(value) for key, value in tags.items()}
     return next((found[key].strip() for key in KEYS if found.get(key, "").strip()), "")
+
+
+def artist_key(artist: str) -> str:
+    """Return what is equal for spellings of one artist; guests ("feat. ...") do not count."""
+    lead = re.split(r"\b(?:feat|ft|featuring)\b\.?", artist.casefold(), maxsplit=1)[0]
+    return "".join(character for character in lead if character.isalnum())

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final, Literal
 
 from genretagd.errors import CorpusError
+from genretagd.ml.training.artists import NOBODY, artist_key
 from genretagd.ml.training.pictures import printable
 
 AUDIO_SUFFIXES: Final = frozenset(
@@ -22,6 +23,9 @@ PICTURES_FOLDER: Final = "spectrograms"
 MEANINGLESS: Final = frozenset(
     ("", "unknown", "unknowngenre", "other", "others", "misc", "miscellaneous", "none", "genre", "nogenre")
 )
+
+LEAST_ARTISTS: Final = 3
+"""To learn from, to calibrate by and to measure on."""
 
 Kind = Literal["audio", "picture"]
 
@@ -165,7 +169,7 @@ def from_library(
 
     Spellings that differ in case, spaces, hyphens and ``&`` are one genre, named by the most
     frequent spelling; of several genres the first counts. Genres with fewer than `min_tracks`
-    tracks are left out, with a list.
+    tracks or of fewer than three artists are left out, with a list.
 
     Raises
     ------
@@ -187,12 +191,20 @@ def from_library(
     foreign = {genre_key(name): name for name in outside}
     names |= {key: name for key, name in foreign.items() if key in names}
     counts = Counter(key for key, _ in taken)
-    kept = {key for key, count in counts.items() if count >= min_tracks or key in foreign}
+    artists = {key: _artists(file for found, file in taken if found == key) for key in counts}
+    kept = {
+        key
+        for key, count in counts.items()
+        if key in foreign or (count >= min_tracks and artists[key] >= LEAST_ARTISTS)
+    }
     left_out = []
     if untagged:
         left_out.append(f"{_number(untagged, 'file')} without a genre in the tags")
     left_out += [
         f"{names[key]}: {_number(count, 'track')}, fewer than --min-tracks {min_tracks}"
+        if count < min_tracks
+        else f"{names[key]}: {_number(count, 'track')} of {_number(artists[key], 'artist')} only, "
+        f"{LEAST_ARTISTS} are needed"
         for key, count in sorted(counts.items())
         if key not in kept
     ]
@@ -231,6 +243,12 @@ def from_pool(root: Path) -> tuple[Source, ...]:
     if not found:
         raise CorpusError(f"{printable(root)}: no audio and no spectrograms in this pool")
     return tuple(sorted(found, key=_order))
+
+
+def _artists(files: Iterable[TaggedFile]) -> int:
+    """Count artists; a file of nobody known counts as one of its own."""
+    keys = [artist_key(file.artist) for file in files]
+    return len(set(keys) - NOBODY) + sum(key in NOBODY for key in keys)
 
 
 def genre_home(root: Path) -> Path:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from genretagd.errors import CorpusError
+from genretagd.ml.training.artists import NOBODY, artist_key
 from genretagd.ml.training.corpus import Source
 from genretagd.ml.training.pictures import printable
 
@@ -21,9 +22,6 @@ TABLE_NAME: Final = "tracks.csv"
 ID_COLUMNS: Final = ("track_id", "id")
 GROUP_COLUMNS: Final = ("artist_group", "split_group", "group", "artist")
 GENRE_COLUMNS: Final = ("genre", "my_genre")
-NOBODY: Final = frozenset(
-    ("", "unknown", "unknownartist", "various", "variousartists", "va", "diverse", "soundtrack")
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,12 +126,6 @@ def assign(
             parent[_root(parent, groups[track])] = first
     merged = tuple(tuple(tracks) for tracks in copies)
     return Grouping(tuple(_root(parent, group) for group in groups), dict(origins), merged)
-
-
-def artist_key(artist: str) -> str:
-    """Return what is equal for spellings of one artist; guests ("feat. ...") do not count."""
-    lead = re.split(r"\b(?:feat|ft|featuring)\b\.?", artist.casefold(), maxsplit=1)[0]
-    return "".join(character for character in lead if character.isalnum())
 
 
 def _group_of(

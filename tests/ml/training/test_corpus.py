@@ -122,16 +122,18 @@ def test_spellings_of_one_genre_are_one(spelling):
 
 def test_a_library_gives_labels_in_the_most_frequent_spelling(tmp_path):
     genres = ["Hip-Hop"] * 7 + ["hip hop"] * 5 + ["Rock; Pop"] * 10 + ["Polka"] * 2 + [""] * 3 + ["Unknown"]
-    files = [TaggedFile(tmp_path / f"{n}.mp3", (genre,), "artist") for n, genre in enumerate(genres)]
+    files = [TaggedFile(tmp_path / f"{n}.mp3", (genre,), f"Artist {n % 4}") for n, genre in enumerate(genres)]
+    files += [TaggedFile(tmp_path / f"c{n}.mp3", ("Choir",), f"One feat. {n}") for n in range(20)]
 
     corpus = from_library(tmp_path, files, min_tracks=10)
 
     assert corpus.counts() == {"Hip-Hop": 12, "Rock": 10}
     assert corpus.left_out == (
         "4 files without a genre in the tags",
+        "Choir: 20 tracks of 1 artist only, 3 are needed",
         "Polka: 2 tracks, fewer than --min-tracks 10",
     )
-    assert {source.artist for source in corpus.sources} == {"artist"}
+    assert {source.artist for source in corpus.sources} == {f"Artist {n}" for n in range(4)}
 
 
 def test_a_library_of_one_genre_is_refused_with_what_was_found(tmp_path):
