@@ -180,7 +180,7 @@ class Worker:
             while (end := self._buffer.find(b"\n")) < 0:
                 remaining = deadline - time.monotonic()
                 if remaining <= 0 or not selector.select(remaining):
-                    self.kill()
+                    self._end_and_sweep(path)
                     problem = f"took longer than {self._limit:g} s and was given up"
                     raise TimeLimitError(path, problem, code="time limit")
                 chunk = os.read(process.stdout.fileno(), 1 << 16)
@@ -191,13 +191,20 @@ class Worker:
         del self._buffer[: end + 1]
         return reply
 
+    def _end_and_sweep(self, path: Path) -> None:
+        """End the process and clear up at once what a write in its hands may have left beside the track."""
+        from genretagd.tagging.sweeping import sweep  # noqa: PLC0415 - for the rare case only
+
+        self.kill()
+        sweep(path.absolute().parent)
+
     def _crashed(self, path: Path) -> None:
         assert self._process is not None
         try:
             status = self._process.wait(5.0)
         except subprocess.TimeoutExpired:
             status = -signal.SIGKILL
-        self.kill()
+        self._end_and_sweep(path)
         how = f"ended by {signal.Signals(-status).name}" if status < 0 else f"exited with {status}"
         if status > 0 and self._calls == 1:
             raise WorkerError(f"worker: {how} before its first reply, see GENRETAGD_WORKER_STDERR=1")

@@ -9,6 +9,7 @@ import threading
 import pytest
 
 from genretagd.errors import DecodeError, ModelError, TagError, TimeLimitError
+from genretagd.tagging.temps import temporary_name
 from genretagd.workers.pool import Worker, WorkerPool
 from genretagd.workers.service import WorkerSettings
 
@@ -121,3 +122,21 @@ def test_closing_a_pool_leaves_no_process(track):
 
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
+
+
+def test_what_a_killed_worker_leaves_beside_a_track_is_cleared_up_at_once(track, tmp_path):
+    copy = tmp_path / "a.mp3"
+    copy.write_bytes(track.read_bytes())
+    worker = Worker(WorkerSettings(), track_seconds=30.0)
+    try:
+        worker.read_genres(copy)
+        left = tmp_path / temporary_name("a.mp3")
+        left.write_bytes(b"half a copy")
+        os.kill(process_id(worker), signal.SIGSTOP)
+        worker._limit = 0.2
+        with pytest.raises(TimeLimitError):
+            worker.read_genres(copy)
+    finally:
+        worker.close()
+
+    assert list(tmp_path.iterdir()) == [copy]
