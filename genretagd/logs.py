@@ -44,6 +44,9 @@ def start_logging(
     logger.addHandler(handler)
     logger.setLevel(level.upper())
     logger.propagate = False
+    watchdog = logging.getLogger("watchdog")  # what it has to say, the watcher says for people
+    if not watchdog.handlers:
+        watchdog.addHandler(logging.NullHandler())
     return logger
 
 

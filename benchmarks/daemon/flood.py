@@ -24,7 +24,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--files", type=int, default=10_000)
     parser.add_argument("--directories", type=int, default=40)
-    parser.add_argument("--queued-events", type=int, default=4)
+    parser.add_argument("--queued-events", type=int, default=64)
     parser.add_argument("--settle", type=float, default=2.0)
     parser.add_argument("--limit", type=float, default=3600.0, help="seconds to wait at most")
     parser.add_argument("--idle", type=float, default=30.0, help="seconds over which idle CPU is measured")
@@ -37,6 +37,8 @@ def main() -> None:
     daemon = Daemon(folder, settle=options.settle)
     with queue_limit(options.queued_events) as lowered:
         daemon.start()
+        while not any(root["scans"] for root in daemon.quick_status().get("roots", ())):
+            time.sleep(0.05)  # it has its inotify queue by then
     started, before = time.monotonic(), daemon.usage()
     paths, replaced = flood(daemon, tracks, options.files, options.directories)
     copied = time.monotonic() - started

@@ -37,6 +37,9 @@ CHECK_SECONDS: Final = 15.0
 OVERFLOW_SECONDS: Final = 1.0
 """A rescan after lost events waits so long, since a burst loses more than once."""
 
+COVERAGE_SECONDS: Final = 5.0
+"""Directories that nobody watches are looked for again after so long, before it is believed."""
+
 FULL_PASS_EVERY: Final = 20
 """Every so many polls, files are looked at and not only directories."""
 
@@ -106,6 +109,8 @@ class RootWatcher:
         self._mount = Mount("/", "")
         self._identity: tuple[int, int] | None = None
         self._polled: tuple[str, ...] = ()
+        self._mounted: tuple[str, ...] = ()
+        self._suspects: set[str] = set()
         self._snapshot = Snapshot()
         self._passes = 0
         self._problem: str | None = None
@@ -234,6 +239,8 @@ class RootWatcher:
             if self.settings.mode == "auto" and not polled:
                 polled = tuple(m.point for m in mounts_below(self._root) if not m.delivers_events)
         self._state = RootState.WATCHING
+        self._mounted = polled
+        self._suspects = set()
         self._set_polled(polled, now)
         self._rescan(now)
 
@@ -313,14 +320,23 @@ class RootWatcher:
         watched = watched_inodes()
         if not watched:  # another system, or a source that is not inotify
             return
-        deaf = [directory for directory, inode in directories if inode not in watched]
-        missing = [d for d in deaf if not _is_below(d, self._polled)]
-        if not missing:
+        unheard = {d for d, inode in directories if inode not in watched and not _is_below(d, self._mounted)}
+        # Right after lost events watchdog is busy watching again: only what stays unheard counts.
+        deaf = unheard & self._suspects
+        self._suspects = unheard
+        if unheard != deaf:
+            self._coverage_at = now + COVERAGE_SECONDS
+        tops = tuple(sorted(d for d in deaf if os.path.dirname(d) not in deaf))  # noqa: PTH120
+        polled = (*self._mounted, *tops)
+        if polled == self._polled:
             return
-        tops = [d for d in missing if not _is_below(os.path.dirname(d), missing)]  # noqa: PTH120
-        self._trouble(f"{len(missing)} directories cannot be watched: polling them, {limit_advice(None)}")
-        self._set_polled((*self._polled, *tops), now)
-        self._poll(now)
+        if deaf:
+            self._trouble(f"{len(deaf)} directories cannot be watched: polling them, {limit_advice(None)}")
+        else:
+            self._problem = None
+        self._set_polled(polled, now)
+        if polled:
+            self._poll(now)
 
     def _set_polled(self, polled: tuple[str, ...], now: float) -> None:
         self._polled = polled

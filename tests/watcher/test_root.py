@@ -335,3 +335,35 @@ def test_a_mistake_of_ours_is_said_and_leaves_no_root_deaf(music):
     thread.join(20)
     assert not thread.is_alive()
     assert any("ZeroDivisionError: oops" in text for text in said)
+
+
+def test_directories_that_stay_unwatched_are_polled_until_they_are_watched_again(music, monkeypatch):
+    put(music / "a" / "b" / "x.flac")
+    put(music / "c" / "y.flac")
+    watched = {music.stat().st_ino, (music / "c").stat().st_ino}
+    monkeypatch.setattr("genretagd.watcher.root.watched_inodes", lambda: frozenset(watched))
+    bench = Bench(music, poll_seconds=30.0)
+    bench.watcher.step(0.0)
+    assert bench.watcher.report().mode == "events"
+    bench.run(10)
+    report = bench.watcher.report()
+    assert report.mode == "events+poll"
+    assert "2 directories" in report.problem
+    put(music / "a" / "b" / "new.flac")
+    assert bench.run(40) == ["a/b/new.flac"]
+    watched |= {(music / "a").stat().st_ino, (music / "a" / "b").stat().st_ino}
+    bench.watcher.request_rescan()
+    bench.run(10)
+    report = bench.watcher.report()
+    assert (report.mode, report.problem) == ("events", None)
+
+
+def test_directories_unwatched_for_a_moment_only_are_not_polled(music, monkeypatch):
+    put(music / "a" / "x.flac")
+    answers = iter([frozenset({1})])
+    everything = frozenset({music.stat().st_ino, (music / "a").stat().st_ino})
+    monkeypatch.setattr("genretagd.watcher.root.watched_inodes", lambda: next(answers, everything))
+    bench = Bench(music)
+    bench.run(20)
+    assert bench.watcher.report().mode == "events"
+    assert bench.said == []
