@@ -39,7 +39,7 @@ from genretagd.events import Idle, Moved, moved_event
 GRACE_SECONDS: Final = 5.0
 """So long may a handler go on after the parent has gone."""
 
-NICENESS: Final = 5
+NICENESS: Final = 10
 """Telling the world is less urgent than tagging."""
 
 

@@ -29,6 +29,9 @@ LOG: Final = "genretagd.actions"
 POLL_SECONDS: Final = 2.0
 """How soon events are noticed that another process, or a transaction still open, has added."""
 
+GATHER_SECONDS: Final = 0.2
+"""A worker that is woken waits so long for company: events in a row cost less than one by one."""
+
 TROUBLE_SECONDS: Final = 10.0
 """A worker rests so long after an error that is not the plugin's."""
 
@@ -40,6 +43,7 @@ class Delays:
     event: Backoff = Backoff()
     breaker: Backoff = BREAKER_BACKOFF
     poll_seconds: float = POLL_SECONDS
+    gather_seconds: float = GATHER_SECONDS
 
 
 class Runner:
@@ -74,6 +78,7 @@ class Runner:
         self._deliver = deliver
         self._state = state
         self._poll_seconds = delays.poll_seconds
+        self._gather_seconds = delays.gather_seconds
         self._lease = Lease(state / "delivery.lock")
         self._closing = threading.Event()
         self._log = logging.getLogger(LOG)
@@ -223,6 +228,7 @@ class Runner:
         deadline = time.monotonic() + delay
         while (left := deadline - time.monotonic()) > 0:
             if wake.wait(min(left, self._poll_seconds)) or self._deliver.changes() != seen:
+                self._closing.wait(self._gather_seconds)
                 return
 
     def _wake_all(self) -> None:

@@ -22,7 +22,7 @@ from genretagd.events import idle_event
 from genretagd.ledger.database import Database
 from genretagd.ledger.outbox import Outbox
 
-QUICK = Delays(event=Backoff(0.01, 0.05), breaker=Backoff(0.01, 0.05), poll_seconds=0.02)
+QUICK = Delays(event=Backoff(0.01, 0.05), breaker=Backoff(0.01, 0.05), poll_seconds=0.02, gather_seconds=0.0)
 
 NOTE = """
     log: Path
