@@ -22,6 +22,7 @@ SEED_SIZE: Final = 128
 HEARD_SECONDS: Final = 10.0
 COLOURS: Final = "magma"
 COLOUR_FILE: Final = "colormap.npy"
+LEAST_STEPS: Final = 20
 HEADS: Final = (network.GENRE_OUTPUT, network.EMBEDDING)
 
 
@@ -34,7 +35,7 @@ class Recipe:
     arch : {"default", "seed"}
         The network.
     epochs, steps, batch_size : int
-        Rounds, batches per round (0 for once around the tracks) and patches per batch.
+        Rounds, batches per round (0 for once around the tracks, 20 at least) and patches per batch.
     patience : int
         Stop after so many rounds without a better validation loss, where there is a validation part.
     learning_rate, weight_decay, smoothing, averaging, teacher_weight : float
@@ -155,12 +156,15 @@ def learn(
         _take_over(model, base)
     elif recipe.pretrain_epochs and len(everyone) and teachers:
         _pretrain(model, material, everyone, teachers, recipe=recipe, shared=shared, report=report)
-    history = loop.fit(
-        model,
+    shown = (
         _shown(material, train, seed_arch=seed_arch)
         if seed_arch
-        else lessons.labelled(material, train, pool, teachers, mixture=_mixture(recipe)),
-        schedule=_schedule(recipe, patience=recipe.patience if len(valid) else 0),
+        else lessons.labelled(material, train, pool, teachers, mixture=_mixture(recipe))
+    )
+    history = loop.fit(
+        model,
+        shown,
+        schedule=_main_schedule(recipe, len(shown.share), patience=recipe.patience if len(valid) else 0),
         augmentation=augment.NOTHING if seed_arch else _augmentation(recipe),
         validation=_shown(material, valid, seed_arch=seed_arch) if len(valid) else None,
         dress=_dress(recipe.arch),
@@ -278,6 +282,13 @@ def _schedule(
         patience=patience,
         seed=recipe.seed,
     )
+
+
+def _main_schedule(recipe: Recipe, examples: int, *, patience: int) -> loop.Schedule:
+    """Go round a small corpus often enough an epoch, and average over a fifth of a short training at most."""
+    steps = recipe.steps or max(LEAST_STEPS, examples // recipe.batch_size)
+    averaging = min(recipe.averaging, 1.0 - 1.0 / (0.2 * steps * recipe.epochs + 1.0))
+    return replace(_schedule(recipe, averaging=averaging, patience=patience), steps=steps)
 
 
 def _augmentation(recipe: Recipe) -> augment.Augmentation:

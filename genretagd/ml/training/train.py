@@ -31,6 +31,9 @@ from genretagd.ml.training.spectra import mel_filter_bank
 
 PLAN: Final = "plan.json"
 LEAST_PARTS: Final = 3
+KEPT_TRUNK: Final = (
+    "The trunk of another model was kept: figures are too good as far as that model learnt from these tracks."
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,6 +120,8 @@ def train(corpus: Corpus, plan: Plan, listener: Listener) -> Result:
     except CorpusError:
         _discard_if_empty(work)
         raise
+    if plan.base is not None:
+        prepared = replace(prepared, notes=(*prepared.notes, KEPT_TRUNK))
     for note in prepared.notes:
         listener.note(note)
     _begin(work, plan, prepared, listener)

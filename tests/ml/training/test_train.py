@@ -53,7 +53,7 @@ def plan(folder, **changes):
         "output": folder / "mine",
         "report": folder / "mine-report",
         "ingredients": ingredients(folder),
-        "recipe": Recipe(arch="seed", epochs=3, learning_rate=5e-4),
+        "recipe": Recipe(arch="seed", epochs=3, steps=2, learning_rate=5e-4),
         "name": "mine",
         "licence": "Made of noise.",
         "command": "genretagd train corpus",
@@ -144,7 +144,7 @@ def test_the_state_of_another_run_is_not_gone_on_with(corpus, tmp_path):
     left = tmp_path / "mine.work" / "split" / "checkpoint.npz"
     before = left.stat().st_ino
     with pytest.raises(Killed):
-        train(corpus, plan(tmp_path, recipe=Recipe(arch="seed", epochs=2, seed=5)), Killer(2))
+        train(corpus, plan(tmp_path, recipe=Recipe(arch="seed", epochs=2, steps=2, seed=5)), Killer(2))
     assert left.stat().st_ino != before
 
 
