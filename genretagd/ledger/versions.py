@@ -29,6 +29,13 @@ VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
 
 
+def _device(path: bytes) -> int | None:
+    try:
+        return os.stat(path).st_dev  # noqa: PTH116 - bytes
+    except OSError:
+        return None
+
+
 @dataclass(frozen=True, slots=True)
 class Judgement:
     """What a file is judged by, besides itself: fingerprints of the model bundle and of the policy."""
@@ -73,6 +80,8 @@ class Versions:
         The ledger.
     exists : callable
         Whether a path is still there; decides between a move and a further hard link.
+    device_of : callable
+        The device of a path, None where there is none.
     """
 
     def __init__(self, database: Database, *, exists: Callable[[bytes], bool] = os.path.lexists) -> None:
@@ -208,8 +217,9 @@ class Versions:
     def forget_missing(self, root: str, *, older_than: float) -> int:
         """Delete the records of files below a root that are gone and old; return how many.
 
-        Where fewer than half of the recorded files are there, nothing is deleted: then it is the
-        share that is missing, not the files.
+        A file is gone where the nearest directory above it that is there lies on the device the
+        file was on. Else it is a share that is missing (its mount point shows another device), and
+        the records stay.
 
         Parameters
         ----------
@@ -218,14 +228,12 @@ class Versions:
         older_than : float
             Seconds since the epoch; younger records stay, since a file may come back.
         """
-        present, missing = 0, []
-        for path, at in self._below(root):
-            if self._exists(path):
-                present += 1
-            elif at < older_than:
-                missing.append(path)
-        if len(missing) > present:
-            return 0
+        devices: dict[bytes, int | None] = {}
+        missing = [
+            path
+            for path, device, at in self._below(root)
+            if at < older_than and not self._exists(path) and self._device_above(path, devices) == device
+        ]
         for start in range(0, len(missing), 500):
             with self._database.transaction() as connection:
                 connection.executemany(
@@ -233,15 +241,24 @@ class Versions:
                 )
         return len(missing)
 
-    def _below(self, root: str) -> Iterator[tuple[bytes, float]]:
+    def _device_above(self, path: bytes, known: dict[bytes, int | None]) -> int | None:
+        while path not in {b"/", b""}:
+            path = os.path.dirname(path)  # noqa: PTH120 - bytes
+            if path not in known:
+                known[path] = self._device_of(path)
+            if known[path] is not None:
+                return known[path]
+        return None
+
+    def _below(self, root: str) -> Iterator[tuple[bytes, int, float]]:
         prefix = os.fsencode(root.rstrip("/")) + b"/"
         after, end = prefix, prefix[:-1] + b"0"  # "0" follows "/"
         while True:
             rows = self._database.rows(
-                "SELECT path, at FROM versions WHERE path > ? AND path < ? ORDER BY path LIMIT 1000",
+                "SELECT path, device, at FROM versions WHERE path > ? AND path < ? ORDER BY path LIMIT 1000",
                 (after, end),
             )
-            yield from ((row["path"], row["at"]) for row in rows)
+            yield from ((row["path"], row["device"], row["at"]) for row in rows)
             if len(rows) < 1000:
                 return
             after = rows[-1]["path"]

@@ -28,8 +28,18 @@ def there() -> set[str]:
 
 
 @pytest.fixture
-def versions(database, there):
-    return Versions(database, exists=lambda path: os.fsdecode(path) in there)
+def devices() -> dict[str, int]:
+    """Return the device of each directory that exists."""
+    return {"/": 1, "/m": VERSION.device}
+
+
+@pytest.fixture
+def versions(database, there, devices):
+    return Versions(
+        database,
+        exists=lambda path: os.fsdecode(path) in there,
+        device_of=lambda path: devices.get(os.fsdecode(path)),
+    )
 
 
 def record(
@@ -124,12 +134,23 @@ def test_files_long_gone_are_forgotten_and_all_others_stay(versions, there):
     assert versions.find("/mm/elsewhere.mp3") is not None
 
 
-def test_an_unmounted_share_makes_nothing_forgotten(versions, there):
-    for number in range(10):
-        record(versions, f"/m/{number}.mp3", replace(VERSION, inode=number), at=10.0)
-    there.add("/m/0.mp3")
+def test_files_of_a_share_that_is_missing_are_not_forgotten(versions, there, devices):
+    record(versions, "/m/share/a/1.mp3", at=10.0)
+    record(versions, "/m/2.mp3", replace(VERSION, inode=2), at=10.0)
+    devices |= {"/m/share": 1}  # the mount point without its mount
+    assert versions.forget_missing("/m", older_than=500.0) == 1
+    assert versions.find("/m/share/a/1.mp3") is not None
+
+
+def test_files_of_a_root_that_is_missing_are_not_forgotten(versions, there, devices):
+    record(versions, "/m/1.mp3", at=10.0)
+    del devices["/m"]
     assert versions.forget_missing("/m", older_than=500.0) == 0
-    assert versions.counts() == {"unsure": 10}
+
+
+def test_files_of_a_folder_that_was_deleted_are_forgotten(versions, there):
+    record(versions, "/m/gone/too/1.mp3", at=10.0)
+    assert versions.forget_missing("/m", older_than=500.0) == 1
 
 
 def test_forgetting_goes_through_any_number_of_files(versions, there, database):
