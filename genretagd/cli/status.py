@@ -82,7 +82,8 @@ def _daemon_lines(daemon: dict[str, Any]) -> list[str]:
         lines.append(f"problem  {daemon['problem']}")
     for root in daemon.get("roots", ()):
         health = root["problem"] or root["state"]
-        lines.append(f"root     {root['path']}: {root['mode']}, {root['files']} files at the last scan, {health}")
+        seen = f"{root['files']} files at the last scan"
+        lines.append(f"root     {root['path']}: {root['mode']}, {seen}, {health}")
     if "queue" in daemon and daemon["running"]:
         queue = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in daemon["queue"].items())
         lines.append(f"queue    {queue}; {daemon['files_per_minute']:g} per minute")

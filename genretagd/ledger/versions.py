@@ -84,9 +84,16 @@ class Versions:
         The device of a path, None where there is none.
     """
 
-    def __init__(self, database: Database, *, exists: Callable[[bytes], bool] = os.path.lexists) -> None:
+    def __init__(
+        self,
+        database: Database,
+        *,
+        exists: Callable[[bytes], bool] = os.path.lexists,
+        device_of: Callable[[bytes], int | None] = _device,
+    ) -> None:
         self._database = database
         self._exists = exists
+        self._device_of = device_of
 
     def find(self, path: str) -> Recorded | None:
         """Return what is recorded about a path, of whatever version."""
