@@ -17,10 +17,10 @@ from genretagd.ml.bundle import Bundle
 from genretagd.ml.training import verdict
 from genretagd.ml.training.corpus import Corpus, genre_key
 from genretagd.ml.training.listener import Listener
+from genretagd.ml.training.listening import track_logits
 from genretagd.ml.training.metrics import measure
 from genretagd.ml.training.prepare import Ingredients, prepare
 from genretagd.ml.training.report import Report, write_report
-from genretagd.ml.training.train import track_logits
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -108,7 +108,7 @@ def learning(histories: Sequence[Sequence[Mapping[str, float]]]) -> bytes | None
         return None
     told = {key for run in runs for row in run for key in row}
     panels = [name for name in ("loss", "accuracy") if {name, f"valid_{name}"} & told]
-    figure, axes = _canvas(4.7 * len(panels), 3.4, columns=len(panels))
+    figure, axes = _canvas(9.4, 3.4, columns=len(panels))
     for place, figure_name in zip(axes, panels, strict=True):
         for prefix, colour, name in (("", HUE, "training"), ("valid_", CONTRAST, "validation")):
             key = prefix + figure_name

@@ -16,12 +16,10 @@ from numpy.typing import NDArray
 
 from genretagd.errors import CorpusError
 from genretagd.ml.bundle import MODEL, TRAINABLE, Bundle, load_bundle, write_bundle
-from genretagd.ml.classifier import Classifier
-from genretagd.ml.frontend import scale
-from genretagd.ml.training import card, export, loop, splits, verdict
+from genretagd.ml.training import card, export, loop, measured, splits, state, verdict
 from genretagd.ml.training.corpus import Corpus
-from genretagd.ml.training.lessons import FOREIGN
 from genretagd.ml.training.listener import Listener
+from genretagd.ml.training.listening import track_logits
 from genretagd.ml.training.material import Pictures
 from genretagd.ml.training.metrics import Outcomes, measure
 from genretagd.ml.training.prepare import Ingredients, Prepared, prepare
@@ -29,7 +27,6 @@ from genretagd.ml.training.recipe import COLOUR_FILE, Recipe, colour_map, geomet
 from genretagd.ml.training.report import Report, write_report
 from genretagd.ml.training.spectra import mel_filter_bank
 
-PLAN: Final = "plan.json"
 LEAST_PARTS: Final = 3
 KEPT_TRUNK: Final = (
     "The trunk of another model was kept: figures are too good as far as that model learnt from these tracks."
@@ -118,13 +115,13 @@ def train(corpus: Corpus, plan: Plan, listener: Listener) -> Result:
     try:
         prepared = prepare(corpus, plan.ingredients, work=work, parts=parts, listener=listener)
     except CorpusError:
-        _discard_if_empty(work)
+        state.discard_if_empty(work)
         raise
     if plan.base is not None:
         prepared = replace(prepared, notes=(*prepared.notes, KEPT_TRUNK))
     for note in prepared.notes:
         listener.note(note)
-    _begin(work, plan, prepared, listener)
+    state.begin(work, _asked(plan, prepared), listener)
     if plan.folds >= 2:
         run, outcomes, tracks, runs, scope = _cross_validated(prepared, plan, work, listener)
     else:
@@ -139,8 +136,8 @@ def _split_once(
 ) -> tuple[Bundle, Outcomes, NDArray[np.int32], list[_Run], str]:
     """Learn from one part, stop and calibrate by another, measure on the third."""
     material = prepared.material
-    tracks = _measurable(prepared)
-    parts = 6 if _fewest_groups(prepared, tracks) >= 6 else LEAST_PARTS
+    tracks = measured.measurable(prepared)
+    parts = 6 if measured.fewest_groups(prepared, tracks) >= 6 else LEAST_PARTS
     split = splits.three_parts(
         material.labels[tracks], prepared.groups[tracks].tolist(), seed=plan.recipe.seed, parts=parts
     )
@@ -149,8 +146,8 @@ def _split_once(
     )
     valid, test = tracks[split.valid], tracks[split.test]
     logits = _logits(run.bundle, material.pictures, np.concatenate([valid, test]), work / "split", listener)
-    truth = _truth(prepared)
-    calibrating = _calibrating(prepared, valid)
+    truth = measured.truth(prepared)
+    calibrating = measured.calibrating(prepared, valid)
     bundle = verdict.with_calibration(
         run.bundle,
         logits[: len(valid)][calibrating],
@@ -170,7 +167,7 @@ def _cross_validated(
 ) -> tuple[Bundle, Outcomes, NDArray[np.int32], list[_Run], str]:
     """Measure on every track by a model that has not heard its artist; make the model from all tracks."""
     material = prepared.material
-    tracks = _measurable(prepared)
+    tracks = measured.measurable(prepared)
     folds = splits.k_folds(
         material.labels[tracks], prepared.groups[tracks].tolist(), folds=plan.folds, seed=plan.recipe.seed
     )
@@ -197,8 +194,8 @@ def _cross_validated(
         shared=work,
         title="final model",
     )
-    truth = _truth(prepared)[tracks]
-    calibrating = _calibrating(prepared, tracks)
+    truth = measured.truth(prepared)[tracks]
+    calibrating = measured.calibrating(prepared, tracks)
     bundle = verdict.with_calibration(
         final.bundle, logits[calibrating], truth[calibrating], precision=plan.precision
     )
@@ -256,7 +253,7 @@ def _fit(
     )
     listener.stage(f"{title}: writing the network", 0)
     bundle = _as_bundle(model, plan, prepared, folder)
-    _write_json(finished, history)
+    state.write_json(finished, history)
     return _Run(bundle, history)
 
 
@@ -296,51 +293,6 @@ def _logits(
         np.save(file, logits)
     part.replace(done)
     return logits
-
-
-def track_logits(
-    bundle: Bundle, pictures: Pictures, tracks: NDArray[np.int32], listener: Listener
-) -> NDArray[np.float32]:
-    """Return each track's logits as serving computes them `[shape=(tracks, labels + outside_labels)]`."""
-    classifier = Classifier(bundle)
-    listener.stage("measuring", len(tracks))
-    found = np.empty((len(tracks), len(bundle.labels) + len(bundle.outside_labels)), np.float32)
-    for index, track in enumerate(tracks):
-        excerpts = [part.astype(np.float32) / np.float32(255.0) for part in pictures.excerpts(int(track))]
-        found[index] = classifier.spectrogram_logits(as_heard(excerpts, bundle=bundle))
-        listener.step()
-    return found
-
-
-def as_heard(excerpts: Sequence[NDArray[np.float32]], *, bundle: Bundle) -> list[NDArray[np.float32]]:
-    """Cut excerpts as long as a bundle listens to out of longer ones.
-
-    Parameters
-    ----------
-    excerpts : sequence of np.ndarray [shape=(n_mels, frames)]
-        Of one track.
-    bundle : Bundle
-        Says how many excerpts of how many seconds are listened to.
-
-    Returns
-    -------
-    list of np.ndarray [shape=(n_mels, frames)]
-        As many parts as the bundle has excerpts, dealt out evenly to those given and evenly spread over
-        each (the middle, where it is one), every part scaled to [0, 1] by itself as serving does. Excerpts
-        that are no longer than that are given back as they are.
-    """
-    choice, front_end = bundle.excerpts, bundle.front_end
-    width = front_end.frames_in(round(choice.seconds * front_end.sr))
-    parts = max(1, choice.count // max(1, len(excerpts)))
-    found: list[NDArray[np.float32]] = []
-    for excerpt in excerpts:
-        spare = excerpt.shape[1] - width
-        if spare <= 0:
-            found.append(excerpt)
-            continue
-        starts = np.linspace(0, spare, parts) if parts > 1 else np.asarray([spare / 2])
-        found += [scale(excerpt[:, start : start + width]) for start in np.rint(starts).astype(int)]
-    return found
 
 
 def _finish(
@@ -404,59 +356,20 @@ def _finish(
     return Result(written, metrics, page, prepared.notes, prepared.problems)
 
 
-def _calibrating(prepared: Prepared, tracks: NDArray[np.int32]) -> NDArray[np.bool_]:
-    """Return which tracks calibration may use: all but the pool's whose stated genre is one of the labels."""
-    foreign = _truth(prepared)[tracks] < 0
-    return np.asarray(~prepared.material.pooled[tracks] | foreign)
-
-
-def _measurable(prepared: Prepared) -> NDArray[np.int32]:
-    """Return the corpus' tracks, and the pool's that state a genre."""
-    material = prepared.material
-    known = (material.labels >= 0) | (material.labels == FOREIGN)
-    return np.flatnonzero(~material.pooled | known).astype(np.int32)
-
-
-def _fewest_groups(prepared: Prepared, tracks: NDArray[np.int32]) -> int:
-    labels = prepared.material.labels[tracks]
-    return min(
-        len(set(prepared.groups[tracks][labels == number]))
-        for number in range(len(prepared.material.label_names))
-    )
-
-
-def _truth(prepared: Prepared) -> NDArray[np.int32]:
-    labels = prepared.material.labels
-    inside = (labels >= 0) & (labels < len(prepared.material.label_names))
-    return np.where(inside, labels, -1).astype(np.int32)
-
-
-def _begin(work: Path, plan: Plan, prepared: Prepared, listener: Listener) -> None:
-    """Keep the state of an interrupted run with the same plan and data, drop any other."""
+def _asked(plan: Plan, prepared: Prepared) -> dict[str, Any]:
+    """Return all that a run's result depends on."""
     digest = hashlib.sha256()
     digest.update(prepared.material.labels.tobytes())
     for row in prepared.material.pictures.values:
         digest.update(row.tobytes())
     digest.update("\n".join([*prepared.groups.tolist(), *prepared.material.ids]).encode())
-    asked = {
+    return {
         "recipe": asdict(plan.recipe),
         "folds": plan.folds,
         "base": str(plan.base or ""),
         "teachers": sorted(str(path) for path in plan.ingredients.teachers),
         "data": digest.hexdigest(),
     }
-    known = work / PLAN
-    if known.exists():
-        if json.loads(known.read_text()) == asked:
-            listener.note(f"{work}: going on with the run that was interrupted")
-            return
-        listener.note(f"{work}: left by a run with other options or data, starting anew")
-        for entry in work.iterdir():
-            if entry.is_dir():
-                shutil.rmtree(entry)
-            elif entry.suffix == ".npz":
-                entry.unlink()
-    _write_json(known, asked)
 
 
 def _told(progress: loop.Progress) -> str:
@@ -472,15 +385,3 @@ def _npy(values: NDArray[Any]) -> bytes:
     stream = io.BytesIO()
     np.save(stream, values)
     return stream.getvalue()
-
-
-def _write_json(path: Path, content: Any) -> None:
-    part = path.with_name(f"{path.name}.part")
-    part.write_text(json.dumps(content), encoding="utf-8")
-    part.replace(path)
-
-
-def _discard_if_empty(work: Path) -> None:
-    (work / "pictures.u8").unlink(missing_ok=True)
-    if not any(work.iterdir()):
-        work.rmdir()

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from genretagd.ml.bundle import Bundle, ExcerptChoice
-from genretagd.ml.training.train import as_heard
+from genretagd.ml.training.listening import as_heard
 
 BUNDLE = Bundle("b", "1", ("A", "B"), excerpts=ExcerptChoice(3, 10.0))
 WIDTH = 130

@@ -1,0 +1,38 @@
+"""Which tracks figures are taken from, and what is true of them."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from genretagd.ml.training.lessons import FOREIGN
+from genretagd.ml.training.prepare import Prepared
+
+
+def calibrating(prepared: Prepared, tracks: NDArray[np.int32]) -> NDArray[np.bool_]:
+    """Return which tracks calibration may use: all but the pool's whose stated genre is one of the labels."""
+    foreign = truth(prepared)[tracks] < 0
+    return np.asarray(~prepared.material.pooled[tracks] | foreign)
+
+
+def measurable(prepared: Prepared) -> NDArray[np.int32]:
+    """Return the corpus' tracks, and the pool's that state a genre."""
+    material = prepared.material
+    known = (material.labels >= 0) | (material.labels == FOREIGN)
+    return np.flatnonzero(~material.pooled | known).astype(np.int32)
+
+
+def fewest_groups(prepared: Prepared, tracks: NDArray[np.int32]) -> int:
+    """Return the number of groups of the label that has fewest."""
+    labels = prepared.material.labels[tracks]
+    return min(
+        len(set(prepared.groups[tracks][labels == number]))
+        for number in range(len(prepared.material.label_names))
+    )
+
+
+def truth(prepared: Prepared) -> NDArray[np.int32]:
+    """Return the label of each track, -1 for music outside the labels."""
+    labels = prepared.material.labels
+    inside = (labels >= 0) & (labels < len(prepared.material.label_names))
+    return np.where(inside, labels, -1).astype(np.int32)

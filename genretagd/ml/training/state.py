@@ -1,0 +1,53 @@
+"""The state of a run that may be killed: kept for the same run, dropped for any other."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from genretagd.ml.training.listener import Listener
+
+PLAN: Final = "plan.json"
+
+
+def begin(work: Path, asked: Mapping[str, Any], listener: Listener) -> None:
+    """Keep the state of an interrupted run that was asked for the same, drop any other.
+
+    Parameters
+    ----------
+    work : Path
+        The folder of the state.
+    asked : mapping
+        All that the result depends on, as JSON.
+    listener : Listener
+        Told which of the two happened.
+    """
+    known = work / PLAN
+    if known.exists():
+        if json.loads(known.read_text()) == asked:
+            listener.note(f"{work}: going on with the run that was interrupted")
+            return
+        listener.note(f"{work}: left by a run with other options or data, starting anew")
+        for entry in work.iterdir():
+            if entry.is_dir():
+                shutil.rmtree(entry)
+            elif entry.suffix == ".npz":
+                entry.unlink()
+    write_json(known, asked)
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write JSON, whole or not at all."""
+    part = path.with_name(f"{path.name}.part")
+    part.write_text(json.dumps(content), encoding="utf-8")
+    part.replace(path)
+
+
+def discard_if_empty(work: Path) -> None:
+    """Remove the folder of a run that came to nothing before it learnt anything."""
+    (work / "pictures.u8").unlink(missing_ok=True)
+    if not any(work.iterdir()):
+        work.rmdir()
