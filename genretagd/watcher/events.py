@@ -138,8 +138,8 @@ def limit_advice(number: int | None) -> str:
 class _WatchdogSource:
     """One observer for one root.
 
-    On Linux the inotify reader is our subclass of watchdog's, since watchdog answers a queue
-    overflow by watching again but tells no handler that events were lost.
+    On Linux the inotify reader is our subclass of watchdog's, since watchdog tells no handler that
+    events were lost. Whoever hears of it closes this source and watches anew.
     """
 
     def __init__(self, root: str, inbox: Inbox, *, follow: bool) -> None:
@@ -195,9 +195,12 @@ class _WatchdogSource:
 
         class Reader(InotifyFD):  # type: ignore[misc]
             def handle_event(self, event: Any) -> None:
-                super().handle_event(event)
-                if event.is_queue_overflow:  # after watchdog watches again, so that a rescan misses nothing
+                # watchdog's own answer, to take every watch back and add it again on the same queue,
+                # fills that queue anew where there are more directories than it holds: without end.
+                if event.is_queue_overflow:
                     inbox.overflow()
+                else:
+                    super().handle_event(event)
 
         self._reader = Reader()
         return BaseObserver(InotifyEmitter, inotify_fd=self._reader)

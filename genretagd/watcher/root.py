@@ -35,7 +35,10 @@ CHECK_SECONDS: Final = 15.0
 """How often it is checked that the root is there, the same, and heard."""
 
 OVERFLOW_SECONDS: Final = 1.0
-"""A rescan after lost events waits so long, since a burst loses more than once."""
+"""What answers lost events waits so long, since a burst loses more than once."""
+
+CALM_SECONDS: Final = 300.0
+"""After so long without another loss the next one is answered as quickly as the first."""
 
 COVERAGE_SECONDS: Final = 5.0
 """Directories that nobody watches are looked for again after so long, before it is believed."""
@@ -120,6 +123,9 @@ class RootWatcher:
         self._poll_at: float | None = None
         self._rescan_at: float | None = None
         self._coverage_at: float | None = None
+        self._renew_at: float | None = None
+        self._renew_pause = OVERFLOW_SECONDS
+        self._overflow_at = -CALM_SECONDS
         self._overflows = self._restarts = self._scans = self._files = 0
         self._scan_seconds = 0.0
         self._stepped_at = 0.0
@@ -157,8 +163,8 @@ class RootWatcher:
             self._go_away(exc.strerror or str(exc), now)
         for settled in self._settling.settled(now):
             self._deliver(settled)
-        times = (self._check_at, self._poll_at, self._rescan_at, self._coverage_at, self._settling.next_due())
-        return min(time for time in times if time is not None)
+        times = (self._check_at, self._poll_at, self._rescan_at, self._coverage_at, self._renew_at)
+        return min(time for time in (*times, self._settling.next_due()) if time is not None)
 
     def close(self) -> None:
         """Stop watching."""
@@ -183,11 +189,23 @@ class RootWatcher:
             return
         notices, overflowed = self.inbox.take()
         if overflowed:
-            self._overflows += 1
-            self._rescan_by(now + OVERFLOW_SECONDS)
-            self._say("warning", f"{self._root}: file system events were lost, looking at everything again")
+            self._lose_events(now)
         for notice in notices:
             self._hear(notice, now)
+        if self._renew_at is not None and now >= self._renew_at:
+            assert self._identity is not None
+            self._begin(self._identity, now)
+            return
+        self._rescan_if_due(now)
+        if self._poll_at is not None and now >= self._poll_at:
+            missed = (now - self._poll_at) // self.settings.poll_seconds
+            self._poll_at += (missed + 1) * self.settings.poll_seconds
+            self._poll(now)
+        if self._coverage_at is not None and now >= self._coverage_at:
+            self._coverage_at = None
+            self._cover(self._directories(), now)
+
+    def _rescan_if_due(self, now: float) -> None:
         if self._rescan_wanted.is_set():
             self._rescan_wanted.clear()
             self._rescan_by(now)
@@ -196,13 +214,17 @@ class RootWatcher:
             self._rescan_by(now)
         if self._rescan_at is not None and now >= self._rescan_at:
             self._rescan(now)
-        if self._poll_at is not None and now >= self._poll_at:
-            missed = (now - self._poll_at) // self.settings.poll_seconds
-            self._poll_at += (missed + 1) * self.settings.poll_seconds
-            self._poll(now)
-        if self._coverage_at is not None and now >= self._coverage_at:
-            self._coverage_at = None
-            self._cover(self._directories(), now)
+
+    def _lose_events(self, now: float) -> None:
+        """Watch anew soon: later and later while events go on being lost."""
+        self._overflows += 1
+        calm = now - self._overflow_at
+        self._overflow_at = now
+        if self._renew_at is None:
+            pause = OVERFLOW_SECONDS if calm > CALM_SECONDS else min(2 * self._renew_pause, CALM_SECONDS / 5)
+            self._renew_pause = pause
+            self._renew_at = now + pause
+            self._say("warning", f"{self._root}: file system events were lost, looking at everything again")
 
     def _check(self, now: float) -> None:
         status = os.stat(self._root)  # noqa: PTH116 - a string, as everywhere here
@@ -221,6 +243,7 @@ class RootWatcher:
             self._source.close()
             self._source = None
         self.inbox.take()
+        self._renew_at = None
         self._identity = identity
         self._problem = None
         self._rules.clear()
@@ -252,7 +275,7 @@ class RootWatcher:
         if self._source is not None:
             self._source.close()
             self._source = None
-        self._poll_at = self._rescan_at = self._coverage_at = None
+        self._poll_at = self._rescan_at = self._coverage_at = self._renew_at = None
         self._check_at = now + CHECK_SECONDS
 
     def _hear(self, notice: Notice, now: float) -> None:

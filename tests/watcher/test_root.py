@@ -155,6 +155,7 @@ def test_lost_events_are_answered_by_one_rescan_and_said(music):
     assert bench.run(10) == ["x.flac"]
     report = bench.watcher.report()
     assert (report.scans, report.overflows) == (scans + 1, 1)
+    assert len(bench.sources) == 2
     assert any("events were lost" in text for text in bench.said)
 
 
@@ -367,3 +368,21 @@ def test_directories_unwatched_for_a_moment_only_are_not_polled(music, monkeypat
     bench.run(20)
     assert bench.watcher.report().mode == "events"
     assert bench.said == []
+
+
+def test_events_that_go_on_being_lost_are_answered_less_and_less_often(music):
+    bench = Bench(music)
+    bench.run(1)
+    scans = []
+    for _ in range(10):
+        before = bench.watcher.report().scans
+        for _ in range(60):
+            bench.watcher.inbox.overflow()
+            bench.run(1)
+        scans.append(bench.watcher.report().scans - before)
+    assert scans[0] <= 6
+    assert scans[-1] <= 1
+    bench.run(400)
+    put(music / "x.flac")
+    bench.watcher.inbox.overflow()
+    assert bench.run(7) == ["x.flac"]
