@@ -52,7 +52,7 @@ class Records:
         """Settle what a crash left open, and tell what had happened all the same."""
         for entry in self.journal.recover(tags.read_genres):
             settled = next((c for c in self.journal.history(entry.path) if c.id == entry.id), None)
-            if settled is None or settled.state != "done" or settled.undoes is not None:
+            if settled is None or settled.undoes is not None or (change := settled.tag_change()) is None:
                 continue
             self.tell(
                 Outcome(
@@ -61,6 +61,7 @@ class Records:
                     before=settled.genres_before,
                     after=settled.genres_after,
                     confidence=settled.confidence,
+                    change=change,
                 )
             )
 

@@ -73,6 +73,20 @@ class Change:
     undoes: int | None
     reason: str | None
 
+    def tag_change(self) -> TagChange | None:
+        """Return what happened to the file, or None where nothing did or it is not known."""
+        if self.state != "done" or self.fields_after is None or self.version_after is None:
+            return None
+        return TagChange(
+            path=self.path,
+            before=self.genres_before,
+            after=self.genres_after,
+            fields_before=self.fields_before,
+            fields_after=self.fields_after,
+            version_before=self.version_before,
+            version_after=self.version_after,
+        )
+
     @property
     def kept_mtime(self) -> bool:
         """Return whether the change left the file's modification time as it was."""
