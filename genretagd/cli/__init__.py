@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import sys
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from genretagd.errors import EXIT_INTERRUPTED, EXIT_OK, EXIT_SOME_FAILED, ConfigError, GenretagdError
+
+if TYPE_CHECKING:
+    from subprocess import Popen
+
+LISTENING = frozenset({"tag", "predict"})
+"""Commands that are sure to need a worker."""
 
 
 def main() -> NoReturn:
     """Run the command line and exit with the status that errors.py documents."""
+    spare = _start_ahead(sys.argv[1:])
     from genretagd.cli.app import app
 
     # A name that is not text reaches the terminal escaped instead of ending the run.
@@ -18,7 +25,7 @@ def main() -> NoReturn:
             stream.reconfigure(errors="backslashreplace")
     status: object = EXIT_OK
     try:
-        app(standalone_mode=True)
+        app(obj=spare)
     except SystemExit as exc:
         status = exc.code
     except KeyboardInterrupt:
@@ -34,4 +41,16 @@ def main() -> NoReturn:
     except GenretagdError as exc:
         print(f"genretagd: {exc}", file=sys.stderr)
         status = exc.exit_status
+    if spare is not None and spare.poll() is None:  # nobody needed it
+        spare.kill()
+        spare.communicate()
     sys.exit(status if isinstance(status, int) else EXIT_OK)
+
+
+def _start_ahead(arguments: list[str]) -> Popen[bytes] | None:
+    """Start a worker process that imports what it needs while this process imports what it needs."""
+    if not arguments or arguments[0] not in LISTENING or {"--help", "-h"} & set(arguments):
+        return None
+    from genretagd.workers.pool import start_process
+
+    return start_process(preload=True)

@@ -26,7 +26,7 @@ def predict(
     settings = configuration(ctx)
     problems: list[Outcome] = []
     policy_for = FolderPolicies(settings)
-    with make_pool(settings) as pool:
+    with make_pool(settings, spare=ctx.find_root().obj) as pool:
         pool.start_one()  # starts up while we look for the tracks
         tracks = list(named_tracks(paths, settings, problems.append))
         reporter = Reporter(len(tracks), as_json=json)

@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from subprocess import Popen
 from typing import Self
 
 from genretagd.cli.output import Reporter
@@ -21,11 +22,11 @@ from genretagd.workers.service import WorkerSettings
 Handle = Callable[[Worker, Sequence[Path]], list[Outcome]]
 
 
-def make_pool(config: Config) -> WorkerPool:
-    """Return the pool of workers that a configuration describes; none is started yet."""
+def make_pool(config: Config, *, spare: Popen[bytes] | None = None) -> WorkerPool:
+    """Return the pool of workers that a configuration describes; none but the spare one is started yet."""
     work = config.work
     settings = WorkerSettings(bundle=config.model.bundle, excerpts=config.model.excerpts, nice=work.nice)
-    return WorkerPool(work.workers, settings, track_seconds=work.track_seconds)
+    return WorkerPool(work.workers, settings, track_seconds=work.track_seconds, spare=spare)
 
 
 def by_folder(tracks: Sequence[Path]) -> list[list[Path]]:

@@ -12,6 +12,8 @@ import typer
 from genretagd.cli import options as o
 
 if TYPE_CHECKING:
+    from subprocess import Popen
+
     from genretagd.cli.recording import Records
     from genretagd.config import Config
     from genretagd.domain import Outcome
@@ -33,10 +35,12 @@ def tag(
     from genretagd.cli.common import configuration
 
     settings = configuration(ctx)
-    raise typer.Exit(_tag(paths, settings, dry_run=dry_run, as_json=json))
+    raise typer.Exit(_tag(paths, settings, dry_run=dry_run, as_json=json, spare=ctx.find_root().obj))
 
 
-def _tag(paths: list[Path], config: Config, *, dry_run: bool, as_json: bool) -> int:
+def _tag(
+    paths: list[Path], config: Config, *, dry_run: bool, as_json: bool, spare: Popen[bytes] | None
+) -> int:
     from genretagd.cli.common import named_tracks
     from genretagd.cli.output import Reporter
     from genretagd.cli.running import by_folder, make_pool, run
@@ -46,7 +50,7 @@ def _tag(paths: list[Path], config: Config, *, dry_run: bool, as_json: bool) -> 
 
     policy_for = FolderPolicies(config)
     with contextlib.ExitStack() as stack:
-        pool = stack.enter_context(make_pool(config))
+        pool = stack.enter_context(make_pool(config, spare=spare))
         pool.start_one()  # starts up while we look for the tracks
         records = None if dry_run else stack.enter_context(_records(config, pool))
 

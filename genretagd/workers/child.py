@@ -1,15 +1,18 @@
 """The worker process: reads requests from standard input until it ends, replies on standard output.
 
-Started as ``python -m genretagd.workers.child SETTINGS`` with the settings as JSON.
+Started as ``python -m genretagd.workers.child``; the first line it reads are its settings as JSON. With
+``--preload`` it imports what a prediction needs while it waits.
 """
 
 from __future__ import annotations
 
 import contextlib
+import importlib
 import json
 import os
 import signal
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -31,9 +34,24 @@ ARGUMENTS: dict[str, Any] = {
 
 def main() -> None:
     """Serve requests until standard input ends."""
-    settings = from_json(WorkerSettings, json.loads(sys.argv[1]))
-    _limit(settings)
+    # The parent decides when to stop: Ctrl-C at the terminal must not tear a write in hand.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     requests, replies = _take_standard_streams()
+    if "--preload" in sys.argv:
+        threading.Thread(target=_preload, daemon=True).start()
+    first = requests.readline()
+    if first:
+        _serve(from_json(WorkerSettings, json.loads(first)), requests, replies)
+    os._exit(0)  # nothing is left to do, and the libraries take a while to take themselves apart
+
+
+def _preload() -> None:
+    with contextlib.suppress(ImportError):  # the request that needs it will say so
+        importlib.import_module("genretagd.ml.classifier")
+
+
+def _serve(settings: WorkerSettings, requests: BinaryIO, replies: BinaryIO) -> None:
+    _limit(settings)
     service = Service(settings)
     for line in requests:
         reply = _answer(service, line)
@@ -42,8 +60,6 @@ def main() -> None:
 
 
 def _limit(settings: WorkerSettings) -> None:
-    # The parent decides when to stop: Ctrl-C at the terminal must not tear a write in hand.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     if settings.nice:
         with contextlib.suppress(OSError, AttributeError):
             os.nice(settings.nice)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import queue
 import selectors
@@ -32,6 +31,34 @@ CALLS_PER_LIFE: Final = 20_000
 """A worker is replaced after so many calls, so that no library's leak can grow for months."""
 
 
+def start_process(*, preload: bool = False) -> subprocess.Popen[bytes]:
+    """Start a worker process, which waits for its settings.
+
+    Parameters
+    ----------
+    preload : bool
+        Whether it imports what a prediction needs meanwhile.
+
+    Raises
+    ------
+    WorkerError
+        It cannot be started.
+    """
+    command = [sys.executable, "-m", "genretagd.workers.child", *(["--preload"] if preload else [])]
+    try:
+        return subprocess.Popen(  # noqa: S603 - our own module
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=None if os.environ.get("GENRETAGD_WORKER_STDERR") else subprocess.DEVNULL,
+            bufsize=0,
+            env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},  # numpy would start a thread per core
+            start_new_session=True,
+        )
+    except OSError as exc:
+        raise WorkerError(f"worker: cannot be started: {exc}") from exc
+
+
 class Worker:
     """One worker process, started at the first call and again after it was lost.
 
@@ -43,11 +70,20 @@ class Worker:
         What it is started with.
     track_seconds : float
         Time limit of each call in seconds; a worker that takes longer is killed.
+    spare : subprocess.Popen or None
+        A process from `start_process` to begin with.
     """
 
-    def __init__(self, settings: WorkerSettings, *, track_seconds: float) -> None:
+    def __init__(
+        self,
+        settings: WorkerSettings,
+        *,
+        track_seconds: float,
+        spare: subprocess.Popen[bytes] | None = None,
+    ) -> None:
         self._settings = settings
         self._limit = track_seconds
+        self._spare = spare
         self._process: subprocess.Popen[bytes] | None = None
         self._calls = 0
         self._buffer = bytearray()
@@ -63,19 +99,10 @@ class Worker:
         if self._process is not None and self._process.poll() is None:
             return
         self.kill()
-        command = [sys.executable, "-m", "genretagd.workers.child", json.dumps(to_json(self._settings))]
-        try:
-            self._process = subprocess.Popen(  # noqa: S603 - our own module
-                command,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=None if os.environ.get("GENRETAGD_WORKER_STDERR") else subprocess.DEVNULL,
-                bufsize=0,
-                env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},  # numpy would start a thread per core
-                start_new_session=True,
-            )
-        except OSError as exc:
-            raise WorkerError(f"worker: cannot be started: {exc}") from exc
+        self._process, self._spare = self._spare or start_process(), None
+        assert self._process.stdin is not None
+        with contextlib.suppress(OSError):  # it has ended already: the first call finds out how
+            self._process.stdin.write(encode(to_json(self._settings)))
         self._calls = 0
         self._buffer.clear()
 
@@ -222,11 +249,22 @@ class WorkerPool:
         What each is started with.
     track_seconds : float
         Time limit of each call in seconds.
+    spare : subprocess.Popen or None
+        A process from `start_process` for the first worker to begin with.
     """
 
-    def __init__(self, count: int, settings: WorkerSettings, *, track_seconds: float) -> None:
+    def __init__(
+        self,
+        count: int,
+        settings: WorkerSettings,
+        *,
+        track_seconds: float,
+        spare: subprocess.Popen[bytes] | None = None,
+    ) -> None:
         self.count = count or max(1, (os.cpu_count() or 1) // 2)
-        self._workers = [Worker(settings, track_seconds=track_seconds) for _ in range(self.count)]
+        first = Worker(settings, track_seconds=track_seconds, spare=spare)
+        others = [Worker(settings, track_seconds=track_seconds) for _ in range(self.count - 1)]
+        self._workers = [first, *others]
         self._free: queue.LifoQueue[Worker] = queue.LifoQueue()
         for worker in reversed(self._workers):
             self._free.put(worker)
