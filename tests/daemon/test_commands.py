@@ -84,9 +84,13 @@ def test_a_track_is_tagged_while_the_daemon_runs_and_it_ends_within_five_seconds
         shutil.copyfile(repository / "tests" / "data" / "formats" / "flac.flac", music / "a.flac")
         line = next(event for event in events if event["event"] == "track")
         assert (line["status"], line["path"]) == ("tagged", os.fspath(music / "a.flac"))
-        report = json.loads(run(genretagd("status", "--json"), repository).stdout)
+        for _ in range(20):  # the status is up to a second old
+            report = json.loads(run(genretagd("status", "--json"), repository).stdout)
+            if report["daemons"][0]["roots"][0]["healthy"] and report["daemons"][0]["files"]:
+                break
         assert report["running"]
         assert report["daemons"][0]["roots"][0]["healthy"]
+        assert report["daemons"][0]["files"] == {"tagged": 1}
         stopped = time.monotonic()
         daemon.send_signal(signal.SIGTERM)
         assert daemon.wait(30) == 0
