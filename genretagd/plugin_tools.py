@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import tempfile
 import unicodedata
 from collections.abc import Mapping
@@ -81,6 +82,10 @@ def read_secret(text: str, environment: Mapping[str, str]) -> Secret:
     raise ValueError('must be "env:NAME" or "file:/path", never the secret itself')
 
 
+_EDGES: Final = re.compile(r"^[\s.]+|[\s.]+$")
+"""White space and dots at the ends of a name."""
+
+
 def safe_file_name(text: str, *, fallback: str = "Unknown", max_bytes: int = MAX_NAME_BYTES) -> str:
     """Return text as the name of one file or directory, on any of the usual file systems.
 
@@ -93,11 +98,14 @@ def safe_file_name(text: str, *, fallback: str = "Unknown", max_bytes: int = MAX
         "_" if character in _FORBIDDEN or unicodedata.category(character) in ("Cc", "Zl", "Zp") else character
         for character in unicodedata.normalize("NFC", text)
     )
-    kept = kept.strip(" ").lstrip(".").rstrip(". ").strip()
-    kept = kept.encode("utf-8")[:max_bytes].decode("utf-8", "ignore").rstrip(". ")
+    kept = _cut(_EDGES.sub("", kept), max_bytes)
     if kept.partition(".")[0].strip().upper() in _RESERVED:
-        kept = f"_{kept}".encode()[:max_bytes].decode("utf-8", "ignore")
+        kept = _cut(f"_{kept}", max_bytes)
     return kept or fallback
+
+
+def _cut(name: str, max_bytes: int) -> str:
+    return _EDGES.sub("", name.encode("utf-8")[:max_bytes].decode("utf-8", "ignore"))
 
 
 def replace_file(path: Path, content: bytes) -> None:

@@ -38,6 +38,7 @@ def test_any_text_becomes_the_name_of_one_file(text: str, limit: int) -> None:
     ("text", "name"),
     [
         ("AC/DC", "AC_DC"),
+        (" . x\u00a0.", "x"),
         ("..", "Unknown"),
         (".hidden", "hidden"),
         ("...And Justice for All", "And Justice for All"),
