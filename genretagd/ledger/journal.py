@@ -183,11 +183,11 @@ class Journal:
         Genres that an undo brought back are ours only if they were so before.
         """
         entry = self.latest(path)
-        if entry is None or entry.genres_after != tag.genres:
-            return False
-        while entry is not None and entry.undoes is not None:
+        while entry is not None and entry.genres_after == tag.genres:
+            if entry.undoes is None:
+                return True
             entry = self.latest(path, before=entry.undoes)
-        return entry is not None
+        return False
 
     def latest(self, path: Path, /, *, before: int | None = None) -> Change | None:
         """Return the last change of a path that happened, or the last one before an entry."""

@@ -107,6 +107,15 @@ def test_what_an_undo_brought_back_is_not_ours_but_an_undone_undo_is(journal: Jo
     assert journal.wrote(TRACK, a_tag("Rock"))
 
 
+def test_a_genre_that_somebody_put_in_place_of_ours_is_not_ours_when_an_undo_brings_it_back(
+    journal: Journal,
+) -> None:
+    write(journal, "Rock", before=a_tag())
+    second = write(journal, "Pop", before=a_tag("Zouk"))  # somebody wrote Zouk in between
+    write(journal, "Zouk", before=a_tag("Pop"), undoes=second)
+    assert not journal.wrote(TRACK, a_tag("Zouk"))
+
+
 def test_a_relative_path_is_the_same_as_its_absolute_one(
     journal: Journal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
