@@ -11,7 +11,6 @@ from genretagd.daemon.engine import Engine
 from genretagd.ledger.versions import Judgement
 
 KEPT_SECONDS: Final = 2.0
-MOST_FOLDERS: Final = 10_000
 
 
 class Judging:
@@ -28,7 +27,8 @@ class Judging:
     def __init__(self, engine: Engine, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._engine = engine
         self._clock = clock
-        self._known: dict[str, tuple[float, Judgement]] = {}
+        self._known: dict[str, Judgement] = {}
+        self._until = 0.0
 
     def use(self, engine: Engine) -> None:
         """Judge by another bundle and other policies from now on."""
@@ -39,10 +39,10 @@ class Judging:
         """Return what a path is judged by."""
         folder = path.rpartition("/")[0]
         now = self._clock()
-        until, judgement = self._known.get(folder, (0.0, None))
-        if judgement is None or now >= until:
-            judgement = Judgement(self._engine.bundle, self._engine.policy_of(Path(path)))
-            if len(self._known) >= MOST_FOLDERS:
-                self._known = {}
-            self._known[folder] = (now + KEPT_SECONDS, judgement)
-        return judgement
+        if now >= self._until:  # all at once, so that no folder is kept that nobody asks about again
+            self._known = {}
+            self._until = now + KEPT_SECONDS
+        known = self._known
+        if folder not in known:
+            known[folder] = Judgement(self._engine.bundle, self._engine.policy_of(Path(path)))
+        return known[folder]
