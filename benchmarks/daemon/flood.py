@@ -3,7 +3,8 @@
     python -m benchmarks.daemon.flood --files 10000
 
 Every track must be tagged exactly once per content that settled, memory must stay flat, and the daemon
-must be idle afterwards. Needs permission to lower fs.inotify.max_queued_events to make the queue overflow.
+must be idle afterwards. Needs permission to lower fs.inotify.max_queued_events, which is done for as long as
+there is work, to make every queue overflow that the daemon opens.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from benchmarks.daemon.harness import Daemon, fresh, genre_of, queue_limit, seeds, show, strays
+from benchmarks.daemon.harness import Daemon, fresh, genre_of, queue_limit, seeds, show, sound, strays
 
 
 def main() -> None:
@@ -28,7 +29,7 @@ def main() -> None:
     parser.add_argument("--settle", type=float, default=2.0)
     parser.add_argument("--limit", type=float, default=3600.0, help="seconds to wait at most")
     parser.add_argument("--idle", type=float, default=30.0, help="seconds over which idle CPU is measured")
-    parser.add_argument("--clips", type=Path, help="recordings to cut 6 s clips from, instead of the samples")
+    parser.add_argument("--clips", type=Path, help="recordings to cut 6 s clips from, beside the samples")
     parser.add_argument("--folder", type=Path, default=Path(tempfile.gettempdir()) / "genretagd-flood")
     options = parser.parse_args()
 
@@ -38,12 +39,12 @@ def main() -> None:
     with queue_limit(options.queued_events) as lowered:
         daemon.start()
         while not any(root["scans"] for root in daemon.quick_status().get("roots", ())):
-            time.sleep(0.05)  # it has its inotify queue by then
-    started, before = time.monotonic(), daemon.usage()
-    paths, replaced = flood(daemon, tracks, options.files, options.directories)
-    copied = time.monotonic() - started
-    highest = daemon.wait_idle(len(paths), limit=options.limit)
-    seconds = time.monotonic() - started
+            time.sleep(0.05)
+        started, before = time.monotonic(), daemon.usage()
+        placed, replaced = flood(daemon, tracks, options.files, options.directories)
+        copied = time.monotonic() - started
+        highest = daemon.wait_idle(len(placed), limit=options.limit)
+        seconds = time.monotonic() - started
     time.sleep(65)  # the workers are let go after a minute
     resting = daemon.usage()
     time.sleep(options.idle)
@@ -53,29 +54,38 @@ def main() -> None:
 
     done = Counter(path for path, state, _ in daemon.changes() if state == "done")
     versions = Counter((path, version) for path, state, version in daemon.changes() if state == "done")
-    untagged = [path for path in paths if not genre_of(Path(path))]
+    untagged = [path for path in placed if not genre_of(Path(path))]
+    sounds = {track: sound(track) for track in tracks}
+    damaged = [path for path, source in placed.items() if sound(Path(path)) != sounds[source]]
+    stray = strays(daemon.music, placed)
     more = [path for path, count in done.items() if count > 1 and path not in replaced]
     show(
         "flood",
         {
-            "files": len(paths), "queue_limit_lowered": lowered, "overflows": status["roots"][0]["overflows"],
+            "files": len(placed), "queue_limit": options.queued_events if lowered else None,
+            "overflows": status["roots"][0]["overflows"],
             "copied_in_seconds": round(copied, 1), "seconds": round(seconds, 1),
-            "tagged_paths": len(done), "untagged": len(untagged), "tagged_more_than_once": len(more),
+            "tagged_paths": len(done), "untagged": len(untagged), "damaged": len(damaged),
+            "tagged_more_than_once": len(more),
             "same_content_twice": sum(count > 1 for count in versions.values()),
-            "replaced_while_in_work": len(replaced), "stray_files": len(strays(daemon.music)),
+            "replaced_while_in_work": len(replaced), "stray_files": len(stray),
             "memory_mb_before": before["memory_mb"], "memory_mb_highest": highest,
-            "memory_mb_after": resting["memory_mb"], "idle_cpu_percent": round(100 * idle, 3),
+            "memory_mb_after": resting["memory_mb"], "own_mb_before": before["own_mb"],
+            "own_mb_after": resting["own_mb"], "idle_cpu_percent": round(100 * idle, 3),
             "exit_status": exit_status, "stopped_in_seconds": round(stopped, 2),
         },
     )  # fmt: skip
-    if untagged or more or len(done) < len(paths) or exit_status:
+    repeated = any(count > 1 for count in versions.values())
+    if untagged or damaged or more or repeated or stray or len(done) < len(placed) or exit_status:
         raise SystemExit(1)
 
 
-def flood(daemon: Daemon, tracks: list[Path], files: int, directories: int) -> tuple[list[str], set[str]]:
-    """Put files there in five ways; return their paths and those that were replaced."""
+def flood(
+    daemon: Daemon, tracks: list[Path], files: int, directories: int
+) -> tuple[dict[str, Path], set[str]]:
+    """Put files there in five ways; return what lies where in the end, and what was replaced."""
     chance = random.Random(1)
-    paths: list[str] = []
+    placed: dict[str, Path] = {}
     replaced: set[str] = set()
     slow: list[threading.Thread] = []
     outside = fresh(daemon.state / "outside")
@@ -84,7 +94,7 @@ def flood(daemon: Daemon, tracks: list[Path], files: int, directories: int) -> t
         directory = daemon.music / f"album {number % directories:02}"
         directory.mkdir(exist_ok=True)
         target = directory / f"track {number:05}{source.suffix}"
-        paths.append(str(target))
+        placed[str(target)] = source
         way = chance.random()
         if way < 0.70:
             shutil.copyfile(source, target)
@@ -102,11 +112,11 @@ def flood(daemon: Daemon, tracks: list[Path], files: int, directories: int) -> t
             thread = threading.Thread(target=copy_slowly, args=(source, target, daemon.settle))
             thread.start()
             slow.append(thread)
-    replacer = threading.Thread(target=replace, args=(sorted(replaced), tracks, daemon))
+    replacer = threading.Thread(target=replace, args=(sorted(replaced), placed, tracks, daemon))
     replacer.start()
     for thread in (*slow, replacer):
         thread.join()
-    return paths, replaced
+    return placed, replaced
 
 
 def copy_slowly(source: Path, target: Path, settle: float) -> None:
@@ -119,11 +129,12 @@ def copy_slowly(source: Path, target: Path, settle: float) -> None:
             time.sleep(1.5 * settle)
 
 
-def replace(paths: list[str], tracks: list[Path], daemon: Daemon) -> None:
-    """Replace files, some of which are being worked on, by others of the same format."""
+def replace(paths: list[str], placed: dict[str, Path], tracks: list[Path], daemon: Daemon) -> None:
+    """Replace files, some of which are being worked on, by others of the same format where there are."""
     time.sleep(daemon.settle)
-    for path in paths:
-        source = next(track for track in tracks if Path(path).suffix == track.suffix)
+    for number, path in enumerate(paths):
+        alike = [track for track in tracks if Path(path).suffix == track.suffix]
+        source = placed[path] = alike[number % len(alike)]
         temporary = Path(path).with_name("." + Path(path).name + ".new")
         shutil.copyfile(source, temporary)
         temporary.rename(path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import os
 import shutil
@@ -11,7 +12,7 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import av
@@ -27,13 +28,12 @@ PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
 def seeds(folder: Path, clips: Path | None = None, *, count: int = 12, seconds: float = 6.0) -> list[Path]:
-    """Return small real tracks: the sample files, or clips cut from recordings without decoding them."""
+    """Return small tracks: the samples, and clips cut from recordings (MP3, FLAC) without decoding them."""
+    samples = (path for path in SAMPLES.iterdir() if path.suffix in SUFFIXES)
+    cut = sorted(path for path in samples if path.stem != "mp3-no-header")
     if clips is None:
-        return sorted(
-            path for path in SAMPLES.iterdir() if path.suffix in SUFFIXES and path.stem != "mp3-no-header"
-        )
+        return cut
     folder.mkdir(parents=True, exist_ok=True)
-    cut = []
     for source in sorted(path for path in clips.rglob("*") if path.suffix in {".mp3", ".flac"})[:count]:
         target = folder / f"clip{len(cut):02}{source.suffix}"
         with av.open(str(source)) as given, av.open(str(target), "w") as made:
@@ -138,7 +138,7 @@ class Daemon:
         return [line for line in lines if line["event"] == "track"]
 
     def usage(self) -> dict[str, float]:
-        """Return memory in MB (proportional, of the whole tree), CPU seconds, threads and descriptors."""
+        """See `usage`, of this daemon."""
         assert self.process is not None
         return usage(self.process.pid)
 
@@ -157,19 +157,28 @@ class Daemon:
 
 
 def usage(pid: int) -> dict[str, float]:
-    """Return what a process and its children use."""
+    """Return what a process and its children use.
+
+    ``memory_mb`` is the proportional set size of all of them: it contains the code of libraries, which
+    counts for less while other programs have it mapped too, and so moves with what else the machine does.
+    ``own_mb`` is what they have written to (anonymous pages), and ``main_own_mb`` that of the first alone:
+    what a leak would make grow.
+    """
     pids = [pid, *_children(pid)]
-    memory = cpu = 0.0
+    memory = own = main_own = cpu = 0.0
     for one in pids:
         with contextlib.suppress(OSError, IndexError):
-            rollup = Path(f"/proc/{one}/smaps_rollup").read_text()
-            memory += (
-                next(int(line.split()[1]) for line in rollup.splitlines() if line.startswith("Pss:")) / 1024
-            )
+            lines = Path(f"/proc/{one}/smaps_rollup").read_text().splitlines()[1:]
+            megabytes = {line.split(":")[0]: int(line.split()[1]) / 1024 for line in lines}
+            memory += megabytes["Pss"]
+            own += megabytes["Pss_Anon"]
+            main_own = main_own or own
             fields = Path(f"/proc/{one}/stat").read_text().rpartition(")")[2].split()
             cpu += (int(fields[11]) + int(fields[12])) / TICKS
     return {
         "memory_mb": round(memory, 1),
+        "own_mb": round(own, 1),
+        "main_own_mb": round(main_own, 1),
         "cpu_seconds": cpu,
         "threads": len(list(Path(f"/proc/{pid}/task").iterdir())),
         "descriptors": len(list(Path(f"/proc/{pid}/fd").iterdir())),
@@ -210,9 +219,26 @@ def genre_of(path: Path) -> list[str]:
     return list((file.tags or {}).get("genre", []))
 
 
-def strays(folder: Path) -> list[Path]:
-    """Return files that no copy of ours put there."""
-    return [path for path in folder.rglob("*") if path.is_file() and path.name.startswith(".")]
+def sound(path: Path) -> str:
+    """Return a hash of the coded audio, packet by packet, and of how much of it decodes.
+
+    No tag changes it, and a file that is damaged or cut short has another.
+    """
+    digest = hashlib.sha256()
+    samples = 0
+    try:
+        with av.open(str(path)) as container:
+            for packet in container.demux(audio=0):
+                digest.update(bytes(packet))
+                samples += sum(frame.samples for frame in packet.decode())
+    except (av.FFmpegError, OSError) as exc:
+        return f"broken: {exc}"
+    return f"{samples} {digest.hexdigest()}"
+
+
+def strays(folder: Path, expected: Iterable[str]) -> list[str]:
+    """Return the files that nobody put there."""
+    return sorted({str(path) for path in folder.rglob("*") if path.is_file()} - set(expected))
 
 
 def show(title: str, figures: dict) -> None:

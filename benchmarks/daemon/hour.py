@@ -60,7 +60,7 @@ def main() -> None:
     )
     first, last = samples[len(samples) // 3], samples[-1]
     grown = any(last[key] > first[key] for key in ("threads", "descriptors", "processes"))
-    if grown or last["memory_mb"] > first["memory_mb"] + 10 or len(known) != arrived:
+    if grown or last["own_mb"] > first["own_mb"] + 3 or len(known) != arrived:
         raise SystemExit(1)
 
 

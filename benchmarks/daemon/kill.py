@@ -2,7 +2,8 @@
 
     python -m benchmarks.daemon.kill --kills 200
 
-Afterwards no file is damaged, no temporary file is left, none is lost, and none was done twice.
+Afterwards every track that arrived holds the sound it arrived with and a genre, was written once, and
+nothing else lies beside them.
 """
 
 from __future__ import annotations
@@ -16,9 +17,7 @@ import time
 from collections import Counter
 from pathlib import Path
 
-import av
-
-from benchmarks.daemon.harness import Daemon, fresh, genre_of, seeds, show, strays
+from benchmarks.daemon.harness import Daemon, fresh, genre_of, seeds, show, sound, strays
 
 MOST_WAITING = 60
 
@@ -65,8 +64,10 @@ def main() -> None:
 
     changes = daemon.changes()
     done = Counter(path for path, state, _ in changes if state == "done")
-    damaged = [path for path in paths if not whole(Path(path))]
+    sounds = [sound(track) for track in tracks]
+    damaged = [path for number, path in enumerate(paths) if sound(Path(path)) != sounds[number % len(sounds)]]
     untagged = [path for path in paths if not genre_of(Path(path))]
+    stray = strays(daemon.music, paths)
     twice = [path for path, count in done.items() if count > 1]
     show(
         "kill",
@@ -79,12 +80,12 @@ def main() -> None:
             "damaged": len(damaged),
             "untagged": len(untagged),
             "tagged_more_than_once": len(twice),
-            "stray_files": len(strays(daemon.music)),
+            "stray_files": len(stray),
             "entries_left_open": sum(state == "intended" for _, state, _ in changes),
             "exit_status": exit_status,
         },
     )
-    if damaged or untagged or twice or strays(daemon.music) or exit_status:
+    if damaged or untagged or twice or stray or exit_status:
         raise SystemExit(1)
 
 
@@ -102,15 +103,6 @@ def arrive(
         target = directory / f"track {number:05}{source.suffix}"
         shutil.copyfile(source, target)
         paths.append(str(target))
-
-
-def whole(path: Path) -> bool:
-    """Return whether a file decodes from its first packet to its last."""
-    try:
-        with av.open(str(path)) as container:
-            return sum(frame.samples for frame in container.decode(audio=0)) > 0
-    except (av.FFmpegError, OSError):
-        return False
 
 
 if __name__ == "__main__":
