@@ -13,7 +13,7 @@ from genretagd.events import event_of, idle_event
 
 if TYPE_CHECKING:
     from genretagd.actions.runner import Runner
-    from genretagd.ledger.journal import Journal
+    from genretagd.ledger.journal import Change, Journal
 
 DRAIN_SECONDS = 10.0
 """So long the end of a run waits for plugins; what is left is delivered by the next run."""
@@ -50,20 +50,21 @@ class Records:
 
     def recover(self, tags: TagStore) -> None:
         """Settle what a crash left open, and tell what had happened all the same."""
-        for entry in self.journal.recover(tags.read_genres):
-            settled = next((c for c in self.journal.history(entry.path) if c.id == entry.id), None)
-            if settled is None or settled.undoes is not None or (change := settled.tag_change()) is None:
-                continue
-            self.tell(
-                Outcome(
-                    settled.path,
-                    Status.TAGGED,
-                    before=settled.genres_before,
-                    after=settled.genres_after,
-                    confidence=settled.confidence,
-                    change=change,
-                )
+        self.journal.recover(tags.read_genres, tell=self._tell_recovered)
+
+    def _tell_recovered(self, entry: Change) -> None:
+        if entry.undoes is not None:
+            return
+        self.tell(
+            Outcome(
+                entry.path,
+                Status.TAGGED,
+                before=entry.genres_before,
+                after=entry.genres_after,
+                confidence=entry.confidence,
+                change=entry.tag_change(),
             )
+        )
 
     @contextlib.contextmanager
     def delivering(self) -> Iterator[None]:

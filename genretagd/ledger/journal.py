@@ -10,13 +10,14 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from genretagd.domain import FileVersion, GenreTag, TagChange
-from genretagd.errors import TrackError
+from genretagd.errors import WORKER_ENDED, TrackError
 from genretagd.ledger.database import Database
+from genretagd.ledger.presence import device_above
 from genretagd.serial import from_json, to_json
 
 State = Literal["intended", "done", "failed"]
@@ -91,6 +92,10 @@ class Change:
     def kept_mtime(self) -> bool:
         """Return whether the change left the file's modification time as it was."""
         return self.version_after is not None and self.version_after.mtime_ns == self.version_before.mtime_ns
+
+
+def _tell_nobody(_change: Change) -> None:
+    """Leave it at the record."""
 
 
 class Journal:
@@ -239,7 +244,9 @@ class Journal:
         """Return whether a run of this name is recorded."""
         return bool(self._database.rows("SELECT 1 FROM runs WHERE id = ?", (run,)))
 
-    def recover(self, read: Callable[[Path], GenreTag], /) -> list[Change]:
+    def recover(
+        self, read: Callable[[Path], GenreTag], /, *, tell: Callable[[Change], None] = _tell_nobody
+    ) -> list[Change]:
         """Settle the entries that a crash left open, by looking at their files.
 
         A file that carries the intended genres was changed; one that does not was not. An entry
@@ -249,34 +256,42 @@ class Journal:
         ----------
         read : callable
             `TagStore.read_genres`.
+        tell : callable
+            Told of each change that had happened, inside the transaction that records it.
 
         Returns
         -------
         list of Change
-            The entries that were open.
+            The entries that were open, as they are now.
         """
         found = self._select("state = 'intended' AND run_id != ? ORDER BY changes.id", (self.run,))
-        for entry in found:
-            try:
-                tag = read(entry.path)
-            except TrackError as exc:
-                if not exc.transient:
-                    self.failed(entry.id, f"interrupted, and then: {exc.problem}")
-                continue
-            if tag.genres != entry.genres_after or tag.version == entry.version_before:
-                self.failed(entry.id, "interrupted before the file was changed")
-                continue
-            change = TagChange(
-                path=entry.path,
-                before=entry.genres_before,
-                after=tag.genres,
-                fields_before=entry.fields_before,
-                fields_after=tag.fields,
-                version_before=entry.version_before,
-                version_after=tag.version,
-            )
+        return [self._settle(entry, read, tell) for entry in found]
+
+    def _settle(
+        self, entry: Change, read: Callable[[Path], GenreTag], tell: Callable[[Change], None]
+    ) -> Change:
+        try:
+            tag = read(entry.path)
+        except TrackError as exc:
+            if exc.transient or exc.code in WORKER_ENDED or (exc.code == "gone" and _is_away(entry)):
+                return entry
+            return self._settle_failed(entry, f"interrupted, and then: {exc.problem}")
+        changed = tag.genres != entry.genres_before or tag.version != entry.version_before
+        if tag.genres != entry.genres_after or not changed:
+            return self._settle_failed(entry, "interrupted before the file was changed")
+        settled = replace(
+            entry, state="done", genres_after=tag.genres, fields_after=tag.fields, version_after=tag.version
+        )
+        change = settled.tag_change()
+        assert change is not None
+        with self._database.transaction():
             self.done(entry.id, change)
-        return found
+            tell(settled)
+        return settled
+
+    def _settle_failed(self, entry: Change, reason: str) -> Change:
+        self.failed(entry.id, reason)
+        return replace(entry, state="failed", reason=reason)
 
     def forget(self, *, before: float) -> int:
         """Delete what happened before an instant and return how many entries that were.
@@ -296,6 +311,11 @@ class Journal:
         # Conditions are written above, in this module; values are bound.
         query = f"SELECT changes.*, runs.command FROM changes JOIN runs ON runs.id = run_id WHERE {condition}"  # noqa: S608
         return [_change(row) for row in self._database.rows(query, parameters)]
+
+
+def _is_away(entry: Change) -> bool:
+    """Return whether the file of an entry is missing because what it lies on is."""
+    return device_above(_key(entry.path)) != entry.version_before.device
 
 
 def _key(path: Path) -> bytes:

@@ -6,6 +6,7 @@ write is known because the version it left behind was recorded.
 
 from __future__ import annotations
 
+import functools
 import os
 import sqlite3
 from collections import Counter
@@ -16,6 +17,7 @@ from typing import Final
 
 from genretagd.domain import FileVersion, Outcome, Status
 from genretagd.ledger.database import Database
+from genretagd.ledger.presence import device_above, device_of
 
 MAX_ATTEMPTS: Final = 12
 """A file that failed so often for reasons that may heal is left until it changes."""
@@ -27,13 +29,6 @@ INSERT OR REPLACE INTO versions
     (path, device, inode, size, mtime_ns, bundle, policy, status, code, reason, attempts, at)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
-
-
-def _device(path: bytes) -> int | None:
-    try:
-        return os.stat(path).st_dev  # noqa: PTH116 - bytes
-    except OSError:
-        return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +84,7 @@ class Versions:
         database: Database,
         *,
         exists: Callable[[bytes], bool] = os.path.lexists,
-        device_of: Callable[[bytes], int | None] = _device,
+        device_of: Callable[[bytes], int | None] = device_of,
     ) -> None:
         self._database = database
         self._exists = exists
@@ -235,11 +230,11 @@ class Versions:
         older_than : float
             Seconds since the epoch; younger records stay, since a file may come back.
         """
-        devices: dict[bytes, int | None] = {}
+        known = functools.cache(self._device_of)
         missing = [
             path
             for path, device, at in self._below(root)
-            if at < older_than and not self._exists(path) and self._device_above(path, devices) == device
+            if at < older_than and not self._exists(path) and device_above(path, device_of=known) == device
         ]
         for start in range(0, len(missing), 500):
             with self._database.transaction() as connection:
@@ -247,15 +242,6 @@ class Versions:
                     "DELETE FROM versions WHERE path = ?", [(path,) for path in missing[start : start + 500]]
                 )
         return len(missing)
-
-    def _device_above(self, path: bytes, known: dict[bytes, int | None]) -> int | None:
-        while path not in {b"/", b""}:
-            path = os.path.dirname(path)  # noqa: PTH120 - bytes
-            if path not in known:
-                known[path] = self._device_of(path)
-            if known[path] is not None:
-                return known[path]
-        return None
 
     def _below(self, root: str) -> Iterator[tuple[bytes, int, float]]:
         prefix = os.fsencode(root.rstrip("/")) + b"/"

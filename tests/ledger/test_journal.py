@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from genretagd.domain import FileVersion, GenreTag, TagChange
-from genretagd.errors import TagError
+from genretagd.errors import LedgerError, TagError, TimeLimitError
 from genretagd.ledger.database import Database
-from genretagd.ledger.journal import Journal
+from genretagd.ledger.journal import Change, Journal
 
 TRACK = Path("/music/track.mp3")
 
@@ -145,20 +145,70 @@ def test_changes_are_found_by_run_by_time_and_by_place(
     assert later.last_run() == journal.run
 
 
-def test_after_a_crash_the_files_tell_what_happened(journal: Journal, database: Database) -> None:
-    for name in ("new", "old", "gone", "away"):
-        journal.intend(Path(f"/{name}"), a_tag(mtime=1), ["Rock"], model="m@1", confidence=0.5)
+def opened_in_a_run_that_crashed(journal: Journal, path: Path, before: GenreTag) -> None:
+    journal.intend(path, before, ["Rock"], model="m@1", confidence=0.5)
+
+
+def test_after_a_crash_the_files_tell_what_happened(
+    journal: Journal, database: Database, tmp_path: Path
+) -> None:
+    here, elsewhere = tmp_path.stat().st_dev, tmp_path.stat().st_dev + 1
+    ends = {
+        "new": "done",
+        "old": "failed",
+        "damaged": "failed",
+        "busy": "intended",
+        "slow": "intended",
+        "gone": "failed",
+        "unmounted": "intended",
+    }
+    for name in ends:
+        version = FileVersion(elsewhere if name == "unmounted" else here, 2, 3, 1)
+        opened_in_a_run_that_crashed(journal, tmp_path / "album" / name, GenreTag((), {}, "ID3v2.4", version))
 
     def read(path: Path) -> GenreTag:
-        if path.name in {"gone", "away"}:
-            raise TagError(path, "the file is gone", code="gone", transient=path.name == "away")
-        return a_tag("Rock", mtime=2) if path.name == "new" else a_tag(mtime=1)
+        if path.name == "slow":
+            raise TimeLimitError(path, "took too long", code="time limit")
+        if path.name not in {"new", "old"}:
+            code = "corrupt" if path.name == "damaged" else "in use" if path.name == "busy" else "gone"
+            raise TagError(path, "cannot be read", code=code, transient=path.name == "busy")
+        version = FileVersion(here, 2, 3, 2 if path.name == "new" else 1)
+        return GenreTag(("Rock",) if path.name == "new" else (), {}, "ID3v2.4", version)
 
     restarted = Journal(database, command="tag")
-    assert len(restarted.recover(read)) == 4
-    states = {name: restarted.history(Path(f"/{name}"))[0].state for name in ("new", "old", "gone", "away")}
-    assert states == {"new": "done", "old": "failed", "gone": "failed", "away": "intended"}
-    assert restarted.wrote(Path("/new"), a_tag("Rock"))
+    found = restarted.recover(read)
+    assert {change.path.name: change.state for change in found} == ends
+    assert found == [restarted.history(tmp_path / "album" / name)[0] for name in ends]
+    assert restarted.wrote(tmp_path / "album" / "new", a_tag("Rock"))
+
+
+def test_a_change_that_kept_size_and_time_is_known_by_its_genres_after_a_crash(
+    journal: Journal, database: Database
+) -> None:
+    opened_in_a_run_that_crashed(journal, TRACK, a_tag("Zouk"))
+    (found,) = Journal(database, command="tag").recover(lambda _: a_tag("Rock"))  # the very same version
+    assert found.state == "done"
+
+
+def test_a_change_that_had_happened_is_told_in_the_transaction_that_records_it(
+    journal: Journal, database: Database
+) -> None:
+    for name in ("1.mp3", "2.mp3"):
+        opened_in_a_run_that_crashed(journal, Path("/music", name), a_tag())
+    restarted = Journal(database, command="tag")
+    told: list[str] = []
+
+    def tell(change: Change) -> None:
+        told.append(change.path.name)
+        raise LedgerError("no room")
+
+    with pytest.raises(LedgerError):
+        restarted.recover(lambda _: a_tag("Rock", mtime=2), tell=tell)
+    assert told == ["1.mp3"]
+    assert restarted.changes() == []
+    restarted.recover(lambda _: a_tag("Rock", mtime=2), tell=lambda change: told.append(change.path.name))
+    assert told == ["1.mp3", "1.mp3", "2.mp3"]
+    assert len(restarted.changes()) == 2
 
 
 def test_a_run_does_not_recover_its_own_open_entries(journal: Journal) -> None:
