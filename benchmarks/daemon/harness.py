@@ -44,8 +44,19 @@ def seeds(folder: Path, clips: Path | None = None, *, count: int = 12, seconds: 
                     break
                 packet.stream = copy
                 made.mux(packet)
+        if target.suffix == ".flac":
+            _forget_length(target)
         cut.append(target)
     return cut
+
+
+def _forget_length(flac: Path) -> None:
+    """Make the number of samples and their MD5 unknown, which are those of the whole recording."""
+    data = bytearray(flac.read_bytes())
+    streaminfo = 8  # after "fLaC" and the header of the first block
+    data[streaminfo + 13] &= 0xF0
+    data[streaminfo + 14 : streaminfo + 34] = bytes(20)
+    flac.write_bytes(data)
 
 
 class Daemon:
