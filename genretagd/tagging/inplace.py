@@ -102,6 +102,21 @@ def restore(directory_fd: int, backup_fd: int) -> None:
         os.close(fd)
 
 
+def inode_of(directory_fd: int, backup: str) -> int | None:
+    """Return the inode of the file that a backup belongs to, None where it is gone or no backup."""
+    try:
+        fd = os.open(backup, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=directory_fd)
+    except OSError:
+        return None
+    try:
+        found = _description(fd)
+    except ValueError:
+        return None
+    finally:
+        os.close(fd)
+    return found.inode if found else None
+
+
 @contextlib.contextmanager
 def _backed_up(directory_fd: int, name: str, original_fd: int, status: os.stat_result) -> Iterator[int]:
     made = temps.create(directory_fd, name)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -14,7 +14,7 @@ from genretagd.errors import FileChangedError, TagError, WriteRefusedError
 from genretagd.tagging import detect, edit, safe
 from genretagd.tagging.elements import DamagedError, Document, ProtectedError, Tag, UnsupportedError
 from genretagd.tagging.splice import Splice, Window, normalised
-from genretagd.tagging.sweeping import sweep
+from genretagd.tagging.sweeping import half_written, sweep
 from genretagd.tagging.verify import Intention, check_copy
 
 LONGEST_GENRE: Final = 1000
@@ -107,13 +107,20 @@ class FileTagStore:
         )
 
     def _sweep(self, path: Path) -> None:
-        """Clear up a directory the first time a file in it is read, before its files are believed."""
-        directory = path.parent
-        if path.is_symlink():
-            directory = Path(os.path.realpath(path)).parent
-        if directory not in self._swept:
+        """Clear up a directory the first time a file in it is read, before its files are believed.
+
+        A file with several names may have been left half written since, by another worker.
+        """
+        directory = Path(os.path.realpath(path)).parent if path.is_symlink() else path.parent
+        with suppress(OSError):  # whoever opens the file finds out why
+            status = path.stat()
+            if directory in self._swept and status.st_nlink < 2:
+                return
             self._swept.add(directory)
             sweep(directory)
+            if status.st_nlink > 1 and status.st_ino in half_written(directory):
+                problem = "it is half written, and its backup beside it cannot be put back yet"
+                raise TagError(path, problem, code="io", transient=True)
 
     def _change(
         self, path: Path, choose: Choose, /, *, expected: FileVersion, options: WriteOptions

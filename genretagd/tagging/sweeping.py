@@ -34,6 +34,23 @@ def sweep(directory: Path) -> list[str]:
     return cleared
 
 
+def half_written(directory: Path) -> frozenset[int]:
+    """Return the inodes of the files whose backups stand: being rewritten, or not yet put back.
+
+    Raises
+    ------
+    OSError
+        The directory cannot be read.
+    """
+    directory_fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        names = [n for n in os.listdir(directory_fd) if temps.is_backup(n)]  # noqa: PTH208 - by descriptor
+        found = [inplace.inode_of(directory_fd, name) for name in names]
+    finally:
+        os.close(directory_fd)
+    return frozenset(inode for inode in found if inode is not None)
+
+
 def _cleared(directory_fd: int, name: str) -> bool:
     fd = temps.dead(directory_fd, name)
     if fd is None:

@@ -14,7 +14,7 @@ from tag_cases import CASES, Case
 
 from genretagd.domain import TagChange, WriteOptions
 from genretagd.errors import FileChangedError, TagError, WriteRefusedError
-from genretagd.tagging import attributes, inplace, temps
+from genretagd.tagging import attributes, inplace, splice, temps
 from genretagd.tagging.store import FileTagStore
 from genretagd.tagging.sweeping import sweep
 
@@ -218,6 +218,35 @@ def test_when_a_rewrite_in_place_fails_the_old_content_is_put_back(
     monkeypatch.setattr(inplace, "copy_range", fail_once)
     refused(tag, track, "io", options=WriteOptions(hardlinks="in-place"))
     assert len(calls) > 1
+
+
+def test_a_file_that_stayed_half_written_is_not_looked_at_before_its_old_content_is_back(
+    track: Path, tag: Tag, store: FileTagStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    os.link(track, track.with_name("second name"))
+    old = track.read_bytes()
+    another_worker = FileTagStore()
+    another_worker.read_genres(track)
+    calls = []
+
+    def fail(*args: int) -> None:
+        calls.append(args)
+        if len(calls) == 1:
+            splice.copy_range(*args)
+        raise OSError(errno.ENOSPC, "full")
+
+    with monkeypatch.context() as full_disk:
+        full_disk.setattr(inplace, "copy_range", fail)
+        with pytest.raises(TagError):
+            tag(track, NEW, options=WriteOptions(hardlinks="in-place"))
+        assert track.read_bytes() != old
+        for worker in (store, another_worker):
+            with pytest.raises(TagError, match="half written") as caught:
+                worker.read_genres(track)
+            assert caught.value.transient
+    store.read_genres(track)
+    assert track.read_bytes() == old
+    assert len(list(track.parent.iterdir())) == 2
 
 
 def test_a_symbolic_link_is_followed_and_stays_one(track: Path, tag: Tag, tmp_path: Path) -> None:
