@@ -102,11 +102,11 @@ class Database:
             self._connection.execute("BEGIN IMMEDIATE")
             try:
                 yield self._connection
+                self._connection.execute("COMMIT")
             except BaseException:
-                if self._connection.in_transaction:
+                if self._connection.in_transaction:  # else SQLite has rolled it back by itself
                     self._connection.execute("ROLLBACK")
                 raise
-            self._connection.execute("COMMIT")
 
     def rows(self, query: str, parameters: tuple[object, ...] = ()) -> list[sqlite3.Row]:
         """Return all rows of a reading query."""
