@@ -126,6 +126,11 @@ class Database:
             raise LedgerError(f"{self.path}: {_explanation(exc)}") from exc
 
 
+def storable(text: str) -> str:
+    """Return a text without lone surrogates, which SQLite does not take: error messages quote file names."""
+    return text.encode("utf-8", "replace").decode()
+
+
 def _explanation(exc: Exception) -> str:
     text = str(exc)
     if "malformed" in text or "not a database" in text:

@@ -16,7 +16,7 @@ from typing import Any, Literal
 
 from genretagd.domain import FileVersion, GenreTag, TagChange
 from genretagd.errors import WORKER_ENDED, TrackError
-from genretagd.ledger.database import Database
+from genretagd.ledger.database import Database, storable
 from genretagd.ledger.presence import device_above
 from genretagd.serial import from_json, to_json
 
@@ -179,7 +179,7 @@ class Journal:
         """Record that the change did not happen and the file is as it was."""
         with self._database.transaction() as connection:
             connection.execute(
-                "UPDATE changes SET state = 'failed', reason = ? WHERE id = ?", (reason, entry)
+                "UPDATE changes SET state = 'failed', reason = ? WHERE id = ?", (storable(reason), entry)
             )
 
     def wrote(self, path: Path, tag: GenreTag, /) -> bool:

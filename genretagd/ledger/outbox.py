@@ -16,7 +16,7 @@ from typing import Final, cast
 from genretagd.delivery import Backlog, DeadLetter, Delivery
 from genretagd.event_json import event_from_text, event_to_text
 from genretagd.events import TrackEvent, TrackMoved, relocated
-from genretagd.ledger.database import Database
+from genretagd.ledger.database import Database, storable
 from genretagd.ledger.following import follow
 
 MAX_ERROR_CHARACTERS: Final = 500
@@ -116,7 +116,7 @@ class Outbox:
             state = CASE WHEN ? OR attempts + 1 >= ? THEN 'dead' ELSE 'waiting' END
         WHERE action = ? AND state = 'told'
         """
-        values = (due_at, error[:MAX_ERROR_CHARACTERS], permanent, max_attempts, action)
+        values = (due_at, storable(error[:MAX_ERROR_CHARACTERS]), permanent, max_attempts, action)
         with self._database.transaction() as connection:
             connection.execute(query, values)
 
@@ -127,7 +127,7 @@ class Outbox:
             state = CASE WHEN ? THEN 'dead' ELSE 'waiting' END
         WHERE id = ?
         """
-        values = (error[:MAX_ERROR_CHARACTERS], due_at, due_at is None, delivery)
+        values = (storable(error[:MAX_ERROR_CHARACTERS]), due_at, due_at is None, delivery)
         with self._database.transaction() as connection:
             connection.execute(query, values)
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from genretagd.domain import FileVersion, Outcome, Status
-from genretagd.ledger.database import Database
+from genretagd.ledger.database import Database, storable
 from genretagd.ledger.presence import device_above, device_of
 
 MAX_ATTEMPTS: Final = 12
@@ -184,9 +184,10 @@ class Versions:
         LedgerError
             The ledger cannot be written.
         """
+        reason = None if outcome.reason is None else storable(outcome.reason)
         row = (
             os.fsencode(outcome.path), version.device, _signed(version.inode), version.size, version.mtime_ns,
-            judgement.bundle, judgement.policy, str(outcome.status), outcome.code, _text(outcome.reason),
+            judgement.bundle, judgement.policy, str(outcome.status), outcome.code, reason,
             attempts, at,
         )  # fmt: skip
         with self._database.transaction() as connection:
@@ -264,10 +265,6 @@ def _same(one: FileVersion, other: FileVersion) -> bool:
 def _signed(number: int) -> int:
     # SQLite's integers are signed; inode numbers of some file systems use all 64 bits.
     return number - 2 * _SIGN if number >= _SIGN else number
-
-
-def _text(reason: str | None) -> str | None:
-    return reason.encode("utf-8", "replace").decode() if reason else reason
 
 
 def _recorded(row: sqlite3.Row) -> Recorded:

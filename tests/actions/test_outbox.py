@@ -49,6 +49,17 @@ def test_only_the_oldest_event_of_a_track_is_due(outbox: Outbox) -> None:
     ]
 
 
+def test_an_error_that_quotes_a_name_which_is_not_text_is_kept(outbox: Outbox) -> None:
+    error = os.fsdecode(b"caf\xe9.mp3: not found")
+    for track in ("/m/1", "/m/2"):
+        outbox.add(tagged(track), actions=["a"], now=1.0)
+    first, second = outbox.due("a", now=10, limit=9)
+    outbox.failed(first.id, error=error, due_at=None)
+    outbox.told([second.id])
+    outbox.unconfirmed("a", error=error, due_at=20.0, max_attempts=1, permanent=False)
+    assert {letter.last_error for letter in outbox.dead_letters("a")} == {"caf?.mp3: not found"}
+
+
 def test_a_dead_letter_lets_the_next_event_of_its_track_pass_and_comes_back_on_request(
     outbox: Outbox,
 ) -> None:

@@ -92,6 +92,12 @@ def test_a_failed_change_can_neither_be_undone_nor_be_ours(journal: Journal) -> 
     assert journal.history(TRACK)[0].reason == "no space"
 
 
+def test_a_reason_that_quotes_a_name_which_is_not_text_is_kept(journal: Journal) -> None:
+    entry = journal.intend(TRACK, a_tag(), ["Rock"], model="m@1", confidence=0.5)
+    journal.failed(entry, f"{os.fsdecode(b'caf' + bytes([0xE9]))}: no space")
+    assert journal.history(TRACK)[0].reason == "caf?: no space"
+
+
 def test_what_we_wrote_is_known_until_somebody_changes_it(journal: Journal) -> None:
     write(journal, "Rock")
     assert journal.wrote(TRACK, a_tag("Rock", mtime=99))
