@@ -112,7 +112,7 @@ def learning(histories: Sequence[Sequence[Mapping[str, float]]]) -> bytes | None
     for place, figure_name in zip(axes, panels, strict=True):
         for prefix, colour, name in (("", HUE, "training"), ("valid_", CONTRAST, "validation")):
             key = prefix + figure_name
-            label: str | None = name
+            label: str | None = name if len(runs) == 1 else f"{name}, a line for each fold"
             for run in runs:
                 points = [(row.get("epoch", i + 1), row[key]) for i, row in enumerate(run) if key in row]
                 if points:
