@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from genretagd.ml.frontend import PatchGeometry, cut_patches
-from genretagd.ml.training import loop, targets
+from genretagd.ml.training import targets
+from genretagd.ml.training.batches import Examples
 from genretagd.ml.training.material import Pictures, Rows
 
 Scores = NDArray[np.float32]
@@ -110,7 +111,7 @@ def labelled(
     teachers: Sequence[Taught],
     *,
     mixture: Mixture,
-) -> loop.Examples:
+) -> Examples:
     """Return labelled tracks and the pool's, with stated and guessed genres and the teachers' opinions.
 
     Parameters
@@ -160,7 +161,7 @@ def examples(
     *,
     share: NDArray[np.float32] | None = None,
     square: int | None = None,
-) -> loop.Examples:
+) -> Examples:
     """Return the excerpts of tracks as examples; a track's share is dealt out to its excerpts.
 
     Parameters
@@ -196,7 +197,7 @@ def examples(
     pictures: Sequence[NDArray[np.uint8]] = Rows(material.pictures, rows)
     if square is not None:
         pictures = list(_squares(pictures, square))
-    return loop.Examples(pictures, genres[of], weights[of].astype(np.float32), teacher, known)
+    return Examples(pictures, genres[of], weights[of].astype(np.float32), teacher, known)
 
 
 def one_hot(labels: NDArray[np.int32], size: int) -> NDArray[np.float32]:

@@ -1,4 +1,4 @@
-"""The training loop: draws patches, fits, averages weights, stops early, resumes where it was interrupted."""
+"""The training loop: fits, averages weights, stops early, resumes where it was interrupted."""
 
 from __future__ import annotations
 
@@ -14,38 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from genretagd.errors import CorpusError
-from genretagd.ml.training import augment, network, targets
+from genretagd.ml.training import augment, network
+from genretagd.ml.training.batches import Drawer, Dress, Examples, Floats, add_channel
 
-Floats = NDArray[np.float32]
-Dress = Callable[[Floats], Floats]
-
-DRAW: Final = 1
 CHECKPOINT_VERSION: Final = 1
-
-
-@dataclass(frozen=True, slots=True)
-class Examples:
-    """What is learnt from: one row per track.
-
-    Attributes
-    ----------
-    pictures : sequence of np.ndarray [shape=(n_mels, n_frames), dtype=uint8]
-        Log-mel spectrograms, lowest band first. Read one at a time, so they may live on disk.
-    genres : np.ndarray [shape=(n, n_outputs)]
-        Target distribution over the outputs times the weight of the example; zeros where nothing is known.
-    share : np.ndarray [shape=(n,)]
-        How often each track is drawn, relative to the others.
-    teacher : np.ndarray [shape=(n, windows, size)], optional
-        The teachers' targets.
-    known : np.ndarray [shape=(n, size)], optional
-        Weight of each of them; 0 where the teacher has not heard the track.
-    """
-
-    pictures: Sequence[NDArray[np.uint8]]
-    genres: Floats
-    share: Floats
-    teacher: Floats | None = None
-    known: Floats | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,7 +122,15 @@ def fit(
         The checkpoint is of another training.
     """
     how = augmentation if augmentation is not None else augment.Augmentation()
-    drawer = _Drawer(model, examples, schedule=schedule, how=how, dress=dress or add_channel)
+    drawer = Drawer(
+        model,
+        examples,
+        how=how,
+        dress=dress or add_channel,
+        batch_size=schedule.batch_size,
+        smoothing=schedule.smoothing,
+        seed=schedule.seed,
+    )
     steps = schedule.steps or max(1, len(examples.share) // schedule.batch_size)
     optimizer = _compile(model, schedule=schedule, steps=steps)
     history, best, first = History(), _Best(), 0
@@ -179,11 +159,6 @@ def fit(
     return history
 
 
-def add_channel(patches: Floats) -> Floats:
-    """Give patches the one channel of the default network."""
-    return patches[..., None]
-
-
 def track_logits(
     model: Any,
     pictures: Sequence[NDArray[np.uint8]],
@@ -207,74 +182,6 @@ def track_logits(
         logits = np.asarray(model(dress(np.stack(patches)), training=False)[network.GENRE_OUTPUT], np.float32)
         found.append(logits.reshape(-1, per_track, logits.shape[-1]).mean(axis=1))
     return np.concatenate(found)
-
-
-class _Drawer:
-    """Draws batches; which ones depends on seed, epoch and step alone."""
-
-    def __init__(
-        self, model: Any, examples: Examples, *, schedule: Schedule, how: augment.Augmentation, dress: Dress
-    ) -> None:
-        self.examples, self.schedule, self.how, self.dress = examples, schedule, how, dress
-        self.frames = int(model.input.shape[2])
-        taught = model.output.get(network.TEACHER_OUTPUT)
-        self.steps = 0 if taught is None or examples.teacher is None else int(taught.shape[1])
-        self.teacher_size = 0 if taught is None else int(taught.shape[2])
-        self.taught_steps = 0 if taught is None else int(taught.shape[1])
-        self.chances = np.asarray(examples.share, np.float64) / np.sum(examples.share, dtype=np.float64)
-
-    def epoch_order(self, epoch: int, *, steps: int) -> NDArray[np.intp]:
-        """Return the tracks of an epoch, each as often as its share says, up to chance, and spread evenly."""
-        rng = np.random.default_rng((self.schedule.seed, DRAW, epoch))
-        wanted = steps * self.schedule.batch_size
-        points = (np.arange(wanted) + rng.random()) / wanted
-        order = rng.permutation(len(self.chances))
-        drawn = order[np.searchsorted(np.cumsum(self.chances[order]), points).clip(max=len(order) - 1)]
-        return rng.permutation(drawn)
-
-    def batch(self, tracks: NDArray[np.intp], *, epoch: int, step: int) -> tuple[Floats, dict[str, Floats]]:
-        """Cut, change and mix one batch."""
-        rng = np.random.default_rng((self.schedule.seed, epoch, step, len(tracks)))
-        examples = self.examples
-        patches: list[Floats] = []
-        taught: list[Floats] = []
-        for i in tracks:
-            picture = examples.pictures[i]
-            n_frames = picture.shape[1]
-            cut = augment.draw_cut(rng, n_frames=n_frames, frames=self.frames, stretch=self.how.stretch)
-            patches.append(augment.take(picture, cut=cut, frames=self.frames))
-            if self.steps and examples.teacher is not None:
-                taught.append(
-                    targets.spread(examples.teacher[i], cut=cut, n_frames=n_frames, steps=self.steps)
-                )
-        x = augment.disturb(np.stack(patches), rng=rng, how=self.how)
-        weight = examples.genres[tracks].sum(axis=1, keepdims=True)
-        even = weight / examples.genres.shape[1]
-        y = {
-            network.GENRE_OUTPUT: examples.genres[tracks] * (1 - self.schedule.smoothing)
-            + even * self.schedule.smoothing
-        }
-        if self.taught_steps:
-            y[network.TEACHER_OUTPUT] = self._taught(tracks, taught)
-        share = augment.mixing_weights(rng, n=len(tracks), alpha=self.how.mixup)
-        x = _mix(x, share)
-        y = {name: _mix(value, share).astype(np.float32) for name, value in y.items()}
-        return self.dress(x), y
-
-    def _taught(self, tracks: NDArray[np.intp], taught: list[Floats]) -> Floats:
-        """Put the teachers' targets and their weights side by side."""
-        if not taught or self.examples.known is None:
-            return np.zeros((len(tracks), self.taught_steps, 2 * self.teacher_size), np.float32)
-        known = np.repeat(self.examples.known[tracks][:, None], self.steps, axis=1)
-        return np.concatenate([np.stack(taught), known], axis=2)
-
-
-def _mix(values: Floats, share: Floats) -> Floats:
-    """Mix each row with its neighbour."""
-    if (share == 1.0).all():
-        return values
-    own = share.reshape(-1, *([1] * (values.ndim - 1)))
-    return own * values + (1 - own) * np.roll(values, 1, axis=0)
 
 
 def _compile(model: Any, *, schedule: Schedule, steps: int) -> Any:
@@ -311,9 +218,9 @@ def _compile(model: Any, *, schedule: Schedule, steps: int) -> Any:
     return optimizer
 
 
-def _epoch(model: Any, drawer: _Drawer, *, epoch: int, steps: int, ahead: ThreadPoolExecutor) -> float:
+def _epoch(model: Any, drawer: Drawer, *, epoch: int, steps: int, ahead: ThreadPoolExecutor) -> float:
     """Train for one epoch, the next batch being made meanwhile, and return the mean loss."""
-    size = drawer.schedule.batch_size
+    size = drawer.batch_size
     order = drawer.epoch_order(epoch, steps=steps)
     coming = ahead.submit(drawer.batch, order[:size], epoch=epoch, step=0)
     total = 0.0

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from genretagd.errors import ModelError
 from genretagd.ml.bundle import ExcerptChoice
 from genretagd.ml.frontend import PatchGeometry, PictureArray
-from genretagd.ml.training import augment, lessons, loop, network
+from genretagd.ml.training import augment, batches, lessons, loop, network
 from genretagd.ml.training.lessons import Material, Taught
 
 Arch = Literal["default", "seed"]
@@ -305,14 +305,14 @@ def _mixture(recipe: Recipe) -> lessons.Mixture:
     )
 
 
-def _shown(material: Material, tracks: NDArray[np.int32], *, seed_arch: bool) -> loop.Examples:
+def _shown(material: Material, tracks: NDArray[np.int32], *, seed_arch: bool) -> batches.Examples:
     genres = lessons.one_hot(material.labels[tracks], material.outputs)
     return lessons.examples(material, tracks, genres, square=SEED_SIZE if seed_arch else None)
 
 
-def _dress(arch: Arch) -> loop.Dress:
+def _dress(arch: Arch) -> batches.Dress:
     if arch == "default":
-        return loop.add_channel
+        return batches.add_channel
     colours = colour_map().astype(np.float32) / np.float32(255.0)
 
     def coloured(patches: NDArray[np.float32]) -> NDArray[np.float32]:

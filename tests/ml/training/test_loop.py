@@ -7,7 +7,8 @@ import pytest
 
 from genretagd.errors import CorpusError
 from genretagd.ml.training import augment, export, loop, network
-from genretagd.ml.training.loop import Examples, Schedule
+from genretagd.ml.training.batches import Examples
+from genretagd.ml.training.loop import Schedule
 
 keras = pytest.importorskip("keras")
 
@@ -127,28 +128,6 @@ def test_training_stops_when_other_artists_gain_no_more_and_keeps_the_best():
     assert len(history.epochs) < 30
     assert history.best_epoch == len(history.epochs) - 2
     assert history.epochs[0].validation_loss is not None
-
-
-def test_tracks_are_drawn_as_often_as_their_share_says():
-    given = examples(40)
-    share = np.where(np.arange(40) < 4, 5.0, 1.0).astype(np.float32)
-    drawer = loop._Drawer(
-        small(), replace(given, share=share), schedule=QUICK, how=augment.NOTHING, dress=loop.add_channel
-    )
-    counts = np.bincount(drawer.epoch_order(0, steps=70), minlength=40)
-    assert counts.sum() == 70 * QUICK.batch_size
-    assert counts[:4].mean() == pytest.approx(5 * counts[4:].mean(), rel=0.05)
-
-
-def test_targets_keep_their_weight_when_smoothed_and_mixed():
-    given = examples()
-    halved = replace(given, genres=given.genres * 0.5)
-    drawer = loop._Drawer(
-        small(), halved, schedule=QUICK, how=augment.Augmentation(mixup=0.4), dress=loop.add_channel
-    )
-    x, y = drawer.batch(np.arange(16), epoch=0, step=0)
-    assert x.shape == (16, 32, 32, 1)
-    np.testing.assert_allclose(y["genre"].sum(axis=1), 0.5, rtol=1e-5)
 
 
 @pytest.mark.parametrize("quantise", [True, False], ids=["8 bit", "float"])
