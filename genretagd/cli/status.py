@@ -47,17 +47,22 @@ def _ledger(path: Path) -> dict[str, Any]:
 
     from genretagd.errors import LedgerError
     from genretagd.ledger.database import Database
+    from genretagd.ledger.outbox import Outbox
     from genretagd.ledger.versions import Versions
 
+    found: dict[str, Any] = {"path": str(path), "files": {}, "failures": {}, "plugins": {}, "problem": None}
     if not path.exists():
-        return {"path": str(path), "files": {}, "failures": {}, "problem": None}
+        return found
     try:
         with closing(Database(path, read_only=True)) as database:
             versions = Versions(database)
-            found = {"files": dict(versions.counts()), "failures": dict(versions.failures())}
+            found["files"] = dict(versions.counts())
+            found["failures"] = dict(versions.failures())
+            for name, left in Outbox(database).backlog().items():
+                found["plugins"][name] = {"waiting": left.waiting, "given_up": left.dead}
     except LedgerError as exc:
-        return {"path": str(path), "files": {}, "failures": {}, "problem": str(exc)}
-    return {"path": str(path), **found, "problem": None}
+        found["problem"] = str(exc)
+    return found
 
 
 def _lines(report: dict[str, Any]) -> list[str]:
@@ -68,6 +73,8 @@ def _lines(report: dict[str, Any]) -> list[str]:
     counts = ", ".join(f"{count} {name}" for name, count in sorted(ledger["files"].items()))
     lines.append(f"ledger   {ledger['path']}: {ledger['problem'] or counts or 'no files yet'}")
     lines += [f"           {count:>6}  {code}" for code, count in _by_count(ledger["failures"])]
+    for name, left in sorted(ledger["plugins"].items()):
+        lines.append(f"plugin   {name}: {left['waiting']} waiting, {left['given_up']} given up on")
     return lines
 
 
@@ -90,6 +97,11 @@ def _daemon_lines(daemon: dict[str, Any]) -> list[str]:
     if daemon.get("files"):
         done = ", ".join(f"{count} {name}" for name, count in sorted(daemon["files"].items()))
         lines.append(f"done     {done}")
+    for plugin in daemon.get("plugins", ()) if daemon["running"] else ():
+        wrong = "; ".join(plugin["problems"]) or (
+            f"last error: {plugin['last_error']}" if plugin["last_error"] else ""
+        )
+        lines.append(f"plugin   {plugin['name']}: {plugin['status']}{wrong and f' ({wrong})'}")
     lines += [f"failed   {count:>6}  {code}" for code, count in _by_count(daemon.get("failures", {}))]
     for file in daemon.get("last", ())[:10]:
         what = ", ".join(file["genres"]) if file["status"] == "tagged" else file["reason"]

@@ -260,6 +260,7 @@ class Service:
                 "in_hand": len(self._queue.in_hand),
                 "later": self._queue.later,
             },
+            plugins=self._telling.plugins(),
             summary=self._stats.summary(),
             bundle=self._crew.engine.bundle,
         )

@@ -38,6 +38,7 @@ def status_object(
     updated_at: float,
     roots: Sequence[dict[str, Any]],
     queue: dict[str, Any],
+    plugins: Sequence[dict[str, Any]],
     summary: Summary,
     bundle: str,
 ) -> dict[str, Any]:
@@ -53,6 +54,7 @@ def status_object(
         "problem": summary.problem,
         "roots": list(roots),
         "queue": queue,
+        "plugins": list(plugins),
         "files": summary.by_status,
         "failures": summary.failures,
         "files_per_minute": summary.per_minute,

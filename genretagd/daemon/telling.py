@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final, Protocol
 
 from genretagd import logs
+from genretagd.actions.plan import PluginRecord
 from genretagd.daemon.stats import Stats
 from genretagd.domain import Outcome, Status
 from genretagd.events import Event, event_of, idle_event
@@ -25,6 +26,9 @@ class Actions(Protocol):
 
     def tell(self, event: Event, /) -> None:
         """Keep an event and deliver it soon; quick, and never raises."""
+
+    def records(self) -> Sequence[PluginRecord]:
+        """Return how each action is."""
 
     def close(self, *, drain_seconds: float) -> None:
         """Deliver what is due, and end."""
@@ -53,6 +57,19 @@ class Telling:
     def restless(self) -> bool:
         """Whether action plugins are still to be told that there is nothing more to do."""
         return self._restless
+
+    def plugins(self) -> list[dict[str, Any]]:
+        """Return how each action plugin is, as plain JSON values; none that is a secret."""
+        records = self._actions.records() if self._actions is not None else ()
+        return [
+            {
+                "name": record.name,
+                "status": str(record.status),
+                "problems": list(record.problems),
+                "last_error": record.last_error,
+            }
+            for record in records
+        ]
 
     def start(self) -> None:
         """Begin to deliver to action plugins."""

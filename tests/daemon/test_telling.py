@@ -1,0 +1,70 @@
+"""Who hears what became of a file, and how those who hear it are."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from genretagd.actions.plan import PluginRecord, PluginSource, PluginStatus
+from genretagd.daemon.stats import Stats
+from genretagd.daemon.telling import Telling
+from genretagd.domain import Outcome, Status
+from genretagd.events import Event, Idle
+
+
+class PretendActions:
+    """Takes down what it is told, and has one plugin that is not well."""
+
+    def __init__(self) -> None:
+        self.told: list[Event] = []
+
+    def start(self) -> None:
+        pass
+
+    def tell(self, event: Event, /) -> None:
+        self.told.append(event)
+
+    def records(self) -> list[PluginRecord]:
+        source = PluginSource("webhook", "shipped", "genretagd")
+        return [
+            PluginRecord(
+                "home",
+                source,
+                PluginStatus.CHECK_FAILED,
+                problems=("no answer",),
+                settings={"token": '"secret"'},
+                last_error="no answer",
+            )
+        ]
+
+    def close(self, *, drain_seconds: float) -> None:
+        pass
+
+
+@pytest.fixture
+def actions() -> PretendActions:
+    return PretendActions()
+
+
+def telling(actions: PretendActions | None) -> Telling:
+    return Telling(Stats(), actions=actions, news=lambda: None)
+
+
+def test_how_plugins_are_is_told_without_their_settings(actions: PretendActions) -> None:
+    assert telling(actions).plugins() == [
+        {"name": "home", "status": "CHECK_FAILED", "problems": ["no answer"], "last_error": "no answer"}
+    ]
+
+
+def test_without_plugins_there_are_none_to_tell_of() -> None:
+    assert telling(None).plugins() == []
+
+
+def test_plugins_are_told_once_that_there_is_nothing_more_to_do(actions: PretendActions) -> None:
+    here = telling(actions)
+    here.idle()
+    here.keep(Outcome(Path("/m/a.mp3"), Status.UNSURE, reason="below the threshold", code="unsure"))
+    here.idle()
+    here.idle()
+    assert [isinstance(event, Idle) for event in actions.told] == [False, True]
