@@ -6,15 +6,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from genretagd.api import (
-    PluginError,
-    TrackEvent,
-    TrackFailed,
-    TrackMoved,
-    TrackTagged,
-    TrackUnsure,
-    event_to_text,
-)
+from genretagd.api import PluginError, TrackEvent, event_to_text
 
 
 @dataclass(frozen=True)
@@ -41,27 +33,14 @@ class JsonlLog:
         except OSError as exc:
             raise PluginError(f"{self.path}: cannot be written: {exc.strerror}") from exc
 
-    def on_tagged(self, event: TrackTagged) -> None:
-        """Append a tagged track."""
-        self._append(event)
-
-    def on_unsure(self, event: TrackUnsure) -> None:
-        """Append a track that was left alone."""
-        self._append(event)
-
-    def on_failed(self, event: TrackFailed) -> None:
-        """Append a track that could not be processed."""
-        self._append(event)
-
-    def on_moved(self, event: TrackMoved) -> None:
-        """Append a track that was moved."""
-        self._append(event)
-
-    def _append(self, event: TrackEvent) -> None:
+    def on_tagged(self, event: TrackEvent) -> None:
+        """Append an event."""
         with self.path.open("ab+") as file:
             if file.tell() and _last_byte(file.fileno(), file.tell()) != b"\n":
                 file.write(b"\n")  # a line that a power cut left unfinished stays alone
             file.write(event_to_text(event).encode("ascii") + b"\n")
+
+    on_unsure = on_failed = on_moved = on_tagged
 
 
 def _last_byte(descriptor: int, size: int) -> bytes:

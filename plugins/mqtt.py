@@ -12,10 +12,7 @@ from genretagd.api import (
     PluginError,
     Secret,
     TrackEvent,
-    TrackFailed,
-    TrackMoved,
     TrackTagged,
-    TrackUnsure,
     event_to_json,
     event_to_text,
 )
@@ -74,24 +71,18 @@ class Mqtt:
             raise PluginError(str(exc)) from exc
 
     def on_tagged(self, event: TrackTagged) -> None:
-        """Publish a tagged track."""
+        """Publish a tagged track, and keep it as the last one."""
         self._tell(event)
         found = event_to_json(event)
         last = {"genre": "; ".join(event.after)[:255], "path": found["path"], "at": found["at"]}
         last |= {"confidence": event.confidence, "before": list(event.before)}
         self._publish("last", json.dumps(last), retain=True)
 
-    def on_unsure(self, event: TrackUnsure) -> None:
-        """Publish a track that was left alone."""
+    def on_unsure(self, event: TrackEvent) -> None:
+        """Publish any other event."""
         self._tell(event)
 
-    def on_failed(self, event: TrackFailed) -> None:
-        """Publish a track that could not be processed."""
-        self._tell(event)
-
-    def on_moved(self, event: TrackMoved) -> None:
-        """Publish a track that was moved."""
-        self._tell(event)
+    on_failed = on_moved = on_unsure
 
     def close(self) -> None:
         """Say goodbye."""

@@ -16,8 +16,6 @@ from genretagd.api import (
     PluginError,
     Secret,
     TrackEvent,
-    TrackFailed,
-    TrackMoved,
     TrackTagged,
     TrackUnsure,
     event_to_text,
@@ -73,23 +71,8 @@ class RunCommand:
         if shutil.which(self.command[0], path=self._environment()["PATH"]) is None:
             raise PluginError(f"{self.command[0]}: no such program, write its whole path")
 
-    def on_tagged(self, event: TrackTagged) -> None:
-        """Run the program for a tagged track."""
-        self._run(event)
-
-    def on_unsure(self, event: TrackUnsure) -> None:
-        """Run the program for a track that was left alone."""
-        self._run(event)
-
-    def on_failed(self, event: TrackFailed) -> None:
-        """Run the program for a track that could not be processed."""
-        self._run(event)
-
-    def on_moved(self, event: TrackMoved) -> None:
-        """Run the program for a track that was moved."""
-        self._run(event)
-
-    def _run(self, event: TrackEvent) -> None:
+    def on_tagged(self, event: TrackEvent) -> None:
+        """Run the program for an event."""
         if event.kind not in self.events:
             return
         values = _values(event)
@@ -117,6 +100,8 @@ class RunCommand:
                 process.wait()
         if process.returncode != 0:
             raise DeliveryError(f"{arguments[0]}: exit status {process.returncode}")
+
+    on_unsure = on_failed = on_moved = on_tagged
 
     def _environment(self) -> dict[str, str]:
         found = {"PATH": PATH, "HOME": os.environ.get("HOME", "/"), "LANG": os.environ.get("LANG", "C.UTF-8")}

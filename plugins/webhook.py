@@ -14,10 +14,6 @@ from genretagd.api import (
     PluginError,
     Secret,
     TrackEvent,
-    TrackFailed,
-    TrackMoved,
-    TrackTagged,
-    TrackUnsure,
     event_to_text,
     http_error,
 )
@@ -74,23 +70,8 @@ class Webhook:
         except ImportError as exc:
             raise PluginError('httpx: is missing, run "pip install genretagd[plugins]"') from exc
 
-    def on_tagged(self, event: TrackTagged) -> None:
-        """Send a tagged track."""
-        self._send(event)
-
-    def on_unsure(self, event: TrackUnsure) -> None:
-        """Send a track that was left alone."""
-        self._send(event)
-
-    def on_failed(self, event: TrackFailed) -> None:
-        """Send a track that could not be processed."""
-        self._send(event)
-
-    def on_moved(self, event: TrackMoved) -> None:
-        """Send a track that was moved."""
-        self._send(event)
-
-    def _send(self, event: TrackEvent) -> None:
+    def on_tagged(self, event: TrackEvent) -> None:
+        """Send an event."""
         if event.kind not in self.events:
             return
         import httpx  # noqa: PLC0415 - an optional part of the installation
@@ -114,6 +95,8 @@ class Webhook:
             raise DeliveryError(f"no answer: {type(exc).__name__}: {exc}") from exc
         if error := http_error(answer.status_code, retry_after=answer.headers.get("retry-after")):
             raise error
+
+    on_unsure = on_failed = on_moved = on_tagged
 
     def _address(self) -> str:
         return self.secret_url.reveal() if self.secret_url else self.url
