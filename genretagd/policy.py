@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Final
@@ -81,15 +82,20 @@ class FolderPolicies:
         Raises
         ------
         TagError
-            A folder's configuration above it is not valid: the track is left alone.
+            A folder's configuration above it is not valid, or cannot be looked for: the track is
+            left alone.
         """
         found = []
-        for folder in reversed(path.absolute().parents):
+        absolute = Path(os.path.abspath(path))  # noqa: PTH100 - links stay as they were named
+        for folder in reversed(absolute.parents):
             file = folder / FOLDER_CONFIG
             try:
                 found.append((file, file.stat().st_mtime_ns))
-            except OSError:
+            except (FileNotFoundError, NotADirectoryError):
                 continue
+            except OSError as exc:
+                problem = f"{file}: cannot be looked for ({exc.strerror})"
+                raise TagError(path, problem, code="folder configuration", transient=True) from exc
         key = tuple(found)
         if key not in self._policies:
             config = self._base

@@ -12,7 +12,7 @@ from genretagd.config import Config
 from genretagd.domain import FileVersion, GenreTag, Prediction, Status, TagChange
 from genretagd.errors import DecodeError, TagError, WriteRefusedError
 from genretagd.pipeline import Pipeline, listen
-from genretagd.policy import FolderPolicies, Policy
+from genretagd.policy import Policy
 
 TRACK = Path("album/track.mp3")
 VERSION = FileVersion(1, 2, 3, 4)
@@ -241,23 +241,6 @@ def test_listening_alone_reads_no_tags_and_tells_the_genres_it_would_decide_on()
     outcome = listen(TRACK, FakeClassifier(), lambda _path: policy())
 
     assert (outcome.status, outcome.after) == (Status.PREDICTED, ("Rock",))
-
-
-def test_a_folder_s_own_configuration_holds_below_it_and_a_broken_one_protects_its_tracks(tmp_path):
-    album = tmp_path / "artist" / "album"
-    album.mkdir(parents=True)
-    (tmp_path / "artist" / ".genretagd.toml").write_text('[tags]\nexisting = "append"\n[genres]\nRock = "R"')
-    (album / ".genretagd.toml").write_text('[tags]\nexisting = "replace"')
-    policy_for = FolderPolicies(Config())
-
-    assert policy_for(tmp_path / "a.mp3").existing == "keep"
-    assert policy_for(tmp_path / "artist" / "a.mp3").existing == "append"
-    assert policy_for(album / "a.mp3").existing == "replace"
-    assert policy_for(album / "a.mp3").decision.genre_names == {"Rock": "R"}
-
-    (album / ".genretagd.toml").write_text("[tags]\nexisting = 3")
-    with pytest.raises(TagError, match="its folder's configuration is not valid"):
-        policy_for(album / "a.mp3")
 
 
 def test_a_policy_s_fingerprint_changes_with_what_it_would_do():

@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+
+import pytest
+
+from genretagd.config import Config
+from genretagd.errors import TagError
+from genretagd.policy import FOLDER_CONFIG, FolderPolicies
+
+
+@pytest.fixture
+def library(tmp_path: Path) -> Path:
+    for name, policy in (("quiet", "keep"), ("loud", "replace"), ("plain", None)):
+        (tmp_path / name / "album").mkdir(parents=True)
+        if policy:
+            (tmp_path / name / FOLDER_CONFIG).write_text(f'[tags]\nexisting = "{policy}"\n')
+    return tmp_path
+
+
+def test_a_folder_s_own_configuration_holds_below_it_and_a_broken_one_protects_its_tracks(
+    tmp_path: Path,
+) -> None:
+    album = tmp_path / "artist" / "album"
+    album.mkdir(parents=True)
+    (tmp_path / "artist" / ".genretagd.toml").write_text('[tags]\nexisting = "append"\n[genres]\nRock = "R"')
+    (album / ".genretagd.toml").write_text('[tags]\nexisting = "replace"')
+    policy_for = FolderPolicies(Config())
+
+    assert policy_for(tmp_path / "a.mp3").existing == "keep"
+    assert policy_for(tmp_path / "artist" / "a.mp3").existing == "append"
+    assert policy_for(album / "a.mp3").existing == "replace"
+    assert policy_for(album / "a.mp3").decision.genre_names == {"Rock": "R"}
+
+    (album / ".genretagd.toml").write_text("[tags]\nexisting = 3")
+    with pytest.raises(TagError, match="its folder's configuration is not valid"):
+        policy_for(album / "a.mp3")
+
+
+def test_a_folder_does_not_decide_for_a_neighbour_that_is_named_from_within_it(
+    library: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(library / "loud" / "album")
+    policy_for = FolderPolicies(Config())
+    assert policy_for(Path("../../plain/1.mp3")).existing == "keep"
+    assert policy_for(library / "plain" / ".." / "loud" / "1.mp3").existing == "replace"
+
+
+def test_a_changed_folder_configuration_is_read_again(library: Path) -> None:
+    policy_for, file = FolderPolicies(Config()), library / "loud" / FOLDER_CONFIG
+    assert policy_for(library / "loud" / "1.mp3").existing == "replace"
+    file.write_text('[tags]\nexisting = "append"\n')
+    os.utime(file, ns=(0, 0))
+    assert policy_for(library / "loud" / "1.mp3").existing == "append"
+    file.unlink()
+    assert policy_for(library / "loud" / "1.mp3").existing == "keep"
+
+
+def test_where_a_folder_configuration_cannot_be_looked_for_it_is_not_taken_for_missing(
+    library: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stat = Path.stat
+
+    def broken(path: Path, **kwargs: bool) -> os.stat_result:
+        if path == library / "loud" / FOLDER_CONFIG:
+            raise OSError(errno.ESTALE, "Stale file handle")
+        return stat(path, **kwargs)
+
+    monkeypatch.setattr(Path, "stat", broken)
+    with pytest.raises(TagError, match="Stale") as caught:
+        FolderPolicies(Config())(library / "loud" / "1.mp3")
+    assert caught.value.transient
