@@ -69,15 +69,15 @@ def overwrite(
                 if mtime == "keep":
                     os.utime(fd, ns=(status.st_atime_ns, status.st_mtime_ns))
                 os.fsync(fd)
+                return FileVersion.of(os.fstat(fd))
             except BaseException as exc:
                 try:
                     _write_back(backup_fd, fd, status.st_size, (status.st_atime_ns, status.st_mtime_ns))
                 except OSError:
                     raise _NotRestoredError(*getattr(exc, "args", ())) from exc
                 raise
-            return FileVersion.of(os.fstat(fd))
         finally:
-            os.close(fd)
+            temps.close(fd)
 
 
 def restore(directory_fd: int, backup_fd: int) -> None:
@@ -146,6 +146,8 @@ def _backed_up(directory_fd: int, name: str, original_fd: int, status: os.stat_r
         if keep:
             os.close(made.fd)
         else:
+            with contextlib.suppress(OSError):
+                os.ftruncate(made.fd, 0)  # empty, it puts nothing back, should it have to stay
             temps.remove(directory_fd, made)
 
 

@@ -94,9 +94,10 @@ def replace(path: Path, edit: Edit, /, *, expected: FileVersion, options: WriteO
                 return inplace.overwrite(
                     target.directory_fd, target.name, target.fd, copy.fd, mtime=options.mtime
                 )
+            written = FileVersion.of(os.fstat(copy.fd))
             os.replace(copy.name, target.name, src_dir_fd=target.directory_fd, dst_dir_fd=target.directory_fd)
             sync_directory(target.directory_fd)
-            return FileVersion.of(os.fstat(copy.fd))
+            return written  # from here on nothing may fail: the file is changed
 
 
 @contextmanager
@@ -152,9 +153,9 @@ def opened(path: Path, *, expected: FileVersion) -> Iterator[Target]:
             check_unchanged(target, expected)
             yield target
         finally:
-            os.close(fd)
+            temps.close(fd)
     finally:
-        os.close(directory_fd)
+        temps.close(directory_fd)
 
 
 def check_permitted(target: Target, *, options: WriteOptions) -> None:

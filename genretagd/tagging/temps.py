@@ -101,7 +101,13 @@ def remove(directory_fd: int, temporary: Temporary) -> None:
     """Remove and close a temporary file that is no longer needed, unless it has become the track."""
     with suppress(OSError):
         os.unlink(temporary.name, dir_fd=directory_fd)
-    os.close(temporary.fd)
+    close(temporary.fd)
+
+
+def close(fd: int) -> None:
+    """Close a file whose content is durable, or not wanted: that it cannot be closed changes nothing."""
+    with suppress(OSError):
+        os.close(fd)
 
 
 def dead(directory_fd: int, name: str) -> int | None:

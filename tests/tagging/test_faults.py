@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import errno
+import itertools
+import os
 from pathlib import Path
 
 import pytest
-from fault_harness import MODES, Fault, Subject, injected, write
+from fault_harness import GENRES, MODES, Fault, Subject, injected, write
 from tag_cases import CASES
+
+from genretagd.domain import HardlinkPolicy, WriteOptions
+from genretagd.errors import TagError
+from genretagd.tagging.store import FileTagStore
 
 SAMPLED = ("mp3-id3v23", "flac-no-padding", "ogg-vorbis-many-pages", "m4a-faststart", "wma")
 BY_ID = {case.id: case for case in CASES}
@@ -30,6 +37,40 @@ def test_a_write_is_made_of_operations_that_the_faults_can_hit(tmp_path: Path) -
     with injected(counter):
         write(subject.path, "skip")
     assert counter.count > 10
+
+
+@pytest.mark.parametrize("policy", ["skip", "in-place"])
+@pytest.mark.parametrize("name", ["fstat", "close"])
+def test_where_a_write_is_said_to_have_failed_the_file_is_as_it_was(
+    name: str, policy: HardlinkPolicy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    subject = Subject(BY_ID["flac"], tmp_path, policy=policy)
+    real = getattr(os, name)
+    for at in itertools.count():
+        left = [at]
+
+        def broken(fd: int, left: list[int] = left) -> object:
+            left[0] -= 1
+            result = real(fd)
+            if left[0] == -1:
+                raise OSError(errno.EIO, "broken")
+            return result
+
+        subject.reset()
+        store = FileTagStore()
+        version = store.read_genres(subject.path).version
+        with monkeypatch.context() as patched:
+            patched.setattr(os, name, broken)
+            try:
+                options = WriteOptions(hardlinks=policy, mtime="keep")
+                store.write_genres(subject.path, GENRES, expected=version, options=options)
+                wanted = subject.new
+            except TagError:
+                wanted = subject.old
+        assert subject.path.read_bytes() == wanted, f"{name} number {at}"
+        if left[0] >= 0:
+            break
+    assert at > 1
 
 
 def test_a_fault_that_is_not_reached_changes_nothing_of_the_outcome(tmp_path: Path) -> None:
