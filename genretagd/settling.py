@@ -57,16 +57,14 @@ class Unfinished:
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """A file that is whole; `waited` is in seconds since it was first noticed."""
+    """A file that is whole."""
 
     path: str
     look: Look
-    waited: float
 
 
 @dataclass(slots=True)
 class _Waiting:
-    since: float
     quiet_since: float
     due: float
     look: Look
@@ -131,7 +129,7 @@ class Settling:
         if waiting is None:
             self._tickets += 1
             pause = self.settle_seconds
-            self._waiting[path] = _Waiting(now, now, due, look, pause, self._tickets)
+            self._waiting[path] = _Waiting(now, due, look, pause, self._tickets)
             heapq.heappush(self._queue, (due, self._tickets, path))
             return
         if waiting.look.version != look.version:
@@ -197,7 +195,7 @@ class Settling:
         del self._waiting[path]
         if not look.version.size:  # nothing in it: whoever fills it will be noticed
             return None
-        return Settled(path, look, now - waiting.since)
+        return Settled(path, look)
 
     def _trim(self) -> None:
         # Skipped entries must not outlive the files that a busy month creates and deletes.

@@ -93,12 +93,6 @@ class WorkQueue:
                 heapq.heappush(self._later_order, (when, task.path))
                 self._changed.notify()
 
-    def drop(self, path: str) -> None:
-        """Forget a file that is gone, unless it is in hand."""
-        with self._changed:
-            self._tasks.pop(path, None)
-            self._later.pop(path, None)
-
     def take(self, limit: float) -> Task | None:
         """Wait for the newest file and take it in hand.
 

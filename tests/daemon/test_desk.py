@@ -53,7 +53,7 @@ class Office:
         self.troubles.append(problem)
 
     def settle(self, path="/m/a.mp3"):
-        self.desk.take_in(Settled(path, self.files[path], 5.0))
+        self.desk.take_in(Settled(path, self.files[path]))
 
     def tag(self, path, /, *, tell):
         """Stand in for the pipeline: tags as it does, by a new file in the place of the old one."""

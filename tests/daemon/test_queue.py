@@ -78,12 +78,6 @@ def test_a_file_that_changed_is_not_tried_later_but_now(work, now):
     assert drain(work) == []
 
 
-def test_a_dropped_file_is_not_taken(work):
-    work.put(task("a"))
-    work.drop("a")
-    assert drain(work) == []
-
-
 def test_a_flood_is_bounded_keeps_the_newest_and_tells_when_there_is_room_again(work):
     for number in range(1000):
         work.put(task(str(number), float(number)))
