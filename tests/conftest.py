@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
+
+from genretagd.ledger.database import Database
 
 # The same examples in every run, however slow the machine.
 settings.register_profile("repeatable", derandomize=True, deadline=None)
@@ -27,6 +30,14 @@ def shared() -> Path:
     if not (path / "dataset" / "README.md").is_file():
         pytest.skip("needs the real recordings in ../shared, which a plain clone does not have")
     return path
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Iterator[Database]:
+    """Open a ledger of the test's own."""
+    database = Database(tmp_path / "ledger.sqlite3")
+    yield database
+    database.close()
 
 
 @pytest.fixture(autouse=True)

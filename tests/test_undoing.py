@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,13 +15,6 @@ from genretagd.undoing import plan, undo
 
 DATA = Path(__file__).resolve().parent / "data" / "formats"
 OPTIONS = WriteOptions()
-
-
-@pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    database = Database(tmp_path / "ledger.sqlite3")
-    yield database
-    database.close()
 
 
 @pytest.fixture

@@ -1,8 +1,5 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
 from genretagd.errors import LedgerError
@@ -10,15 +7,13 @@ from genretagd.ledger.database import Database
 
 
 @pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    database = Database(tmp_path / "ledger.sqlite3")
+def database(database: Database) -> Database:
     with database.transaction() as connection:
         connection.execute("CREATE TABLE parts (id INTEGER PRIMARY KEY)")
         connection.execute(
             "CREATE TABLE wholes (part INTEGER REFERENCES parts (id) DEFERRABLE INITIALLY DEFERRED)"
         )
-    yield database
-    database.close()
+    return database
 
 
 def seen_by_others(database: Database) -> list[int]:

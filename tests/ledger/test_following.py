@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,13 +15,6 @@ from genretagd.ledger.outbox import Outbox
 from genretagd.ledger.versions import Judgement, Versions
 
 JUDGEMENT = Judgement("bundle", "policy")
-
-
-@pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    database = Database(tmp_path / "ledger.sqlite3")
-    yield database
-    database.close()
 
 
 def tag(database: Database, path: Path) -> None:

@@ -1,24 +1,16 @@
 from __future__ import annotations
 
 import os
-from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from genretagd.domain import FileVersion, Outcome, Status
-from genretagd.ledger.database import Database
 from genretagd.ledger.versions import MAX_ATTEMPTS, Judgement, Versions
 
 MINE = Judgement("bundle 1", "policy 1")
 VERSION = FileVersion(device=5, inode=77, size=1000, mtime_ns=123)
-
-
-@pytest.fixture
-def database(tmp_path):
-    with closing(Database(tmp_path / "ledger.sqlite3")) as database:
-        yield database
 
 
 @pytest.fixture
