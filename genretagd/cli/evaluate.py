@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from genretagd.cli import options as o
+
 
 def evaluate(
     bundle: Annotated[
@@ -17,18 +19,12 @@ def evaluate(
     output: Annotated[
         Path, typer.Option("--output", "-o", metavar="OUT", help="Where report and metrics go.")
     ] = Path("evaluation"),
-    groups: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="CSV with track_id and artist_group; else tracks.csv.")
-    ] = None,
-    group_pattern: Annotated[
-        str | None, typer.Option(metavar="REGEX", help="Its first group is the artist in a file's name.")
-    ] = None,
+    groups: o.Groups = None,
+    group_pattern: o.GroupPattern = None,
     seed: Annotated[int, typer.Option(help="Of the resampling behind the intervals.")] = 0,
-    cache: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Where finished spectrograms are kept.")
-    ] = None,
-    jobs: Annotated[int, typer.Option(min=0, help="Processes for spectrograms; 0 is one per core.")] = 0,
-    json: Annotated[bool, typer.Option("--json", help="Print the metrics as one JSON object.")] = False,
+    cache: o.Cache = None,
+    jobs: o.Jobs = 0,
+    json: o.MetricsJson = False,
 ) -> None:
     """Measure a model on folders of music, one per genre; folders it has no label for are foreign music."""
     from genretagd.cli.progress import ProgressReporter

@@ -8,12 +8,14 @@ from typing import Annotated
 
 import typer
 
+from genretagd.cli import options as o
+
 
 def spectrogram(
     dataset: Annotated[Path, typer.Argument(metavar="DATASET", help="Folder of genre folders with audio.")],
     output: Annotated[Path, typer.Argument(metavar="OUT", help="Where one folder per genre is written.")],
     excerpts: Annotated[int, typer.Option(min=1, help="At most so many excerpts of 30 s per track.")] = 3,
-    jobs: Annotated[int, typer.Option(min=0, help="Processes; 0 is one per core.")] = 0,
+    jobs: o.Jobs = 0,
 ) -> None:
     """Write each track's log-mel spectrogram as a grey PNG that says how it was made; finished ones stay."""
     from genretagd.cli.progress import ProgressReporter

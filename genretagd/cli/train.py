@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from genretagd.cli import options as o
+
 
 def train(
     dataset: Annotated[
@@ -41,12 +43,8 @@ def train(
         list[str] | None,
         typer.Option(metavar="GENRE", help="A genre folder to be recognised as none of the labels."),
     ] = None,
-    groups: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="CSV with track_id and artist_group; else tracks.csv.")
-    ] = None,
-    group_pattern: Annotated[
-        str | None, typer.Option(metavar="REGEX", help="Its first group is the artist in a file's name.")
-    ] = None,
+    groups: o.Groups = None,
+    group_pattern: o.GroupPattern = None,
     pool: Annotated[
         list[Path] | None, typer.Option(metavar="DIR", help="Further music without labels to learn from.")
     ] = None,
@@ -72,11 +70,9 @@ def train(
         list[str] | None,
         typer.Option("--set", metavar="NAME=VALUE", help="Any further setting of the recipe."),
     ] = None,
-    cache: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Where finished spectrograms are kept.")
-    ] = None,
-    jobs: Annotated[int, typer.Option(min=0, help="Processes for spectrograms; 0 is one per core.")] = 0,
-    json: Annotated[bool, typer.Option("--json", help="Print the metrics as one JSON object.")] = False,
+    cache: o.Cache = None,
+    jobs: o.Jobs = 0,
+    json: o.MetricsJson = False,
 ) -> None:
     """Make a model out of folders of music, one per genre, and measure it on artists it has not heard."""
     from genretagd.cli.progress import ProgressReporter
