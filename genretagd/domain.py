@@ -251,8 +251,8 @@ class Journal(Protocol):
     ) -> int:
         """Record durably that a file is about to be changed and return the entry's number."""
 
-    def wrote(self, path: Path, tag: GenreTag, /) -> bool:
-        """Return whether the genre fields of a file are still what we wrote there."""
+    def wrote(self, path: Path, tag: GenreTag, /) -> bool | None:
+        """Return whether the genres of a file are still what we wrote there; None where we never did."""
 
     def transaction(self) -> AbstractContextManager[object]:
         """Hold a transaction: all that is recorded within becomes durable together, or not at all."""

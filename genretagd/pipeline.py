@@ -51,6 +51,8 @@ class Pipeline:
         The policy in force for a path (folders may have their own).
     journal : Journal or None
         Told before and after each write; None is a dry run, which stops before the write.
+    wrote : callable or None
+        Says in a dry run what the journal would say: see `Journal.wrote`.
     tell : callable
         Told of each track that was tagged, inside the journal's transaction that records it: what it
         keeps in the ledger is kept exactly if the change is.
@@ -63,12 +65,14 @@ class Pipeline:
         classifier: Classifier,
         policy_for: Callable[[Path], Policy],
         journal: Journal | None,
+        wrote: Callable[[Path, GenreTag], bool | None] | None = None,
         tell: Callable[[Outcome], None] = lambda _outcome: None,
     ) -> None:
         self._tags = tags
         self._classifier = classifier
         self._policy_for = policy_for
         self._journal = journal
+        self._wrote = journal.wrote if journal is not None else wrote
         self._tell = tell
 
     def process(self, path: Path, /) -> Outcome:
@@ -176,7 +180,10 @@ class Pipeline:
         return None
 
     def _is_ours(self, path: Path, tag: GenreTag) -> bool:
-        return tag.written_by_us or (self._journal is not None and self._journal.wrote(path, tag))
+        known = self._wrote(path, tag) if self._wrote is not None else None
+        return (
+            tag.written_by_us if known is None else known
+        )  # who edits a genre may leave our fields beside it
 
     @staticmethod
     def _attempt(path: Path, step: Callable[[], _Result]) -> _Result | Outcome:

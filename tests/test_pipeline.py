@@ -58,7 +58,7 @@ class FakeClassifier:
 @dataclass
 class FakeJournal:
     entries: list[tuple[str, object]] = field(default_factory=list)
-    ours: bool = False
+    ours: bool | None = None
 
     def intend(self, path, tag, genres, *, model, confidence):
         self.entries.append(("intend", tuple(genres)))
@@ -156,7 +156,7 @@ def test_existing_genres_are_treated_as_the_policy_says(options, existing, expec
     assert pipeline(FakeTags({TRACK: existing}), **options).process(TRACK).after == expected
 
 
-@pytest.mark.parametrize(("in_file", "in_journal"), [(True, False), (False, True)])
+@pytest.mark.parametrize(("in_file", "in_journal"), [(True, None), (True, True), (False, True)])
 def test_replace_ours_replaces_what_the_file_or_the_journal_knows_to_be_ours(in_file, in_journal):
     tags, journal = FakeTags({TRACK: ("Pop",)}, ours=in_file), FakeJournal(ours=in_journal)
 
@@ -165,6 +165,14 @@ def test_replace_ours_replaces_what_the_file_or_the_journal_knows_to_be_ours(in_
 
 def test_replace_ours_keeps_what_a_person_wrote():
     outcome = pipeline(FakeTags({TRACK: ("Pop",)}), existing="replace-ours").process(TRACK)
+
+    assert (outcome.status, outcome.code) == (Status.KEPT, "not ours")
+
+
+def test_replace_ours_keeps_what_a_person_wrote_into_a_file_that_still_carries_our_fields():
+    tags, journal = FakeTags({TRACK: ("Zouk",)}, ours=True), FakeJournal(ours=False)
+
+    outcome = pipeline(tags, journal=journal, existing="replace-ours").process(TRACK)
 
     assert (outcome.status, outcome.code) == (Status.KEPT, "not ours")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from genretagd.cli.recording import Records
     from genretagd.config import Config
-    from genretagd.domain import Outcome
+    from genretagd.domain import GenreTag, Outcome
     from genretagd.workers.pool import WorkerPool
 
 
@@ -53,6 +53,7 @@ def _tag(
         pool = stack.enter_context(make_pool(config, spare=spare))
         pool.start_one()  # starts up while we look for the tracks
         records = None if dry_run else stack.enter_context(_records(config, pool))
+        wrote = stack.enter_context(_remembering(config)) if dry_run else None
 
         def handle(worker: Worker, unit: Sequence[Path]) -> list[Outcome]:
             pipeline = Pipeline(
@@ -60,6 +61,7 @@ def _tag(
                 classifier=worker,
                 policy_for=policy_for,
                 journal=records.journal if records else None,
+                wrote=wrote,
                 tell=records.tell if records else _nothing,
             )
             if config.decision.album:
@@ -81,6 +83,21 @@ def _tag(
 
 def _nothing(_outcome: Outcome) -> None:
     """Tell nobody: in a dry run."""
+
+
+@contextlib.contextmanager
+def _remembering(config: Config) -> Iterator[Callable[[Path, GenreTag], bool | None] | None]:
+    """Open the ledger, where there is one, to ask it what we wrote; nothing is written to it."""
+    from genretagd.cli.common import ledger_path
+    from genretagd.ledger.database import Database
+    from genretagd.ledger.journal import Journal
+
+    place = ledger_path(config)
+    if not place.exists():
+        yield None
+        return
+    with contextlib.closing(Database(place, read_only=True)) as database:
+        yield Journal(database, command="tag").wrote
 
 
 @contextlib.contextmanager

@@ -182,12 +182,14 @@ class Journal:
                 "UPDATE changes SET state = 'failed', reason = ? WHERE id = ?", (storable(reason), entry)
             )
 
-    def wrote(self, path: Path, tag: GenreTag, /) -> bool:
-        """Return whether the genres of a file are still what we wrote there.
+    def wrote(self, path: Path, tag: GenreTag, /) -> bool | None:
+        """Return whether the genres of a file are still what we wrote there; None where we never did.
 
         Genres that an undo brought back are ours only if they were so before.
         """
         entry = self.latest(path)
+        if entry is None:
+            return None
         while entry is not None and entry.genres_after == tag.genres:
             if entry.undoes is None:
                 return True

@@ -13,6 +13,9 @@ from pathlib import Path
 
 import pytest
 
+from genretagd.domain import Provenance, WriteOptions
+from genretagd.tagging.store import FileTagStore
+
 
 def contents(folder):
     return {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in folder.iterdir() if path.is_file()}
@@ -53,6 +56,28 @@ def test_tag_writes_once_and_keeps_what_is_there_the_second_time(genretagd, albu
     assert [o["genres"] for o in second.objects] == [o["genres"] for o in first.objects]
     assert contents(album) == after
     assert sorted(path.name for path in album.iterdir()) == ["aac.m4a", "flac.flac", "mp3.mp3"]
+
+
+def test_a_dry_run_knows_what_we_wrote_and_what_somebody_changed_since(genretagd, album, monkeypatch):
+    wish = ("--min-confidence", 0, "--existing", "replace-ours", "--genre", "Rock=Schlager")
+    wish += ("--genre", "Reggae=Schlager", "--genre", "Jazz=Schlager", "--genre", "Disco=Schlager")
+    nothing_known = genretagd("tag", album, "--dry-run", *wish, "--json")
+    genretagd("tag", album, "--min-confidence", 0, "--provenance")
+    store = FileTagStore()
+    tag = store.read_genres(album / "mp3.mp3")
+    store.write_genres(
+        album / "mp3.mp3",
+        ["Zouk"],
+        expected=tag.version,
+        options=WriteOptions(),
+        provenance=Provenance("default", 0.5),  # a tagger that leaves our fields where they are
+    )
+    planned = genretagd("tag", album, "--dry-run", *wish, "--json")
+    done = genretagd("tag", album, *wish, "--json")
+
+    assert {o["status"] for o in nothing_known.objects} == {"would tag"}
+    assert [o["after"] for o in planned.objects] == [o["after"] for o in done.objects]
+    assert {Path(o["path"]).name: o["code"] for o in done.objects}["mp3.mp3"] == "not ours"
 
 
 def test_a_dry_run_shows_before_and_after_and_changes_nothing(genretagd, album, home_of_its_own):

@@ -93,8 +93,8 @@ def test_a_reason_that_quotes_a_name_which_is_not_text_is_kept(journal: Journal)
 def test_what_we_wrote_is_known_until_somebody_changes_it(journal: Journal) -> None:
     write(journal, "Rock")
     assert journal.wrote(TRACK, a_tag("Rock", mtime=99))
-    assert not journal.wrote(TRACK, a_tag("Blues"))
-    assert not journal.wrote(Path("/music/other.mp3"), a_tag("Rock"))
+    assert journal.wrote(TRACK, a_tag("Blues")) is False
+    assert journal.wrote(Path("/music/other.mp3"), a_tag("Rock")) is None
 
 
 def test_what_an_undo_brought_back_is_not_ours_but_an_undone_undo_is(journal: Journal) -> None:
