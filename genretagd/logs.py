@@ -77,7 +77,7 @@ class Human(logging.Formatter):
         """See `logging.Formatter.format`."""
         level = f"{record.levelname.lower()}: " if record.levelno >= logging.WARNING else ""
         at = time.strftime("%H:%M:%S", time.localtime(record.created))
-        return _one_line(f"{at} {level}{record.getMessage()}{_repeated(record)}") + _trace(record)
+        return one_line(f"{at} {level}{record.getMessage()}{_repeated(record)}") + _trace(record)
 
 
 class Logfmt(logging.Formatter):
@@ -150,7 +150,8 @@ def _trace(record: logging.LogRecord) -> str:
     return "\n" + logging.Formatter().formatException(record.exc_info)
 
 
-def _one_line(text: str) -> str:
+def one_line(text: str) -> str:
+    """Return text with escapes for what does not print: names and tags may hold line breaks, or worse."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 

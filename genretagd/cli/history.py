@@ -27,6 +27,7 @@ def history(
     from genretagd.cli.common import configuration, ledger_path
     from genretagd.ledger.database import Database
     from genretagd.ledger.journal import Journal
+    from genretagd.logs import one_line
 
     place = ledger_path(configuration(ctx))
     if not place.exists():
@@ -41,12 +42,9 @@ def history(
                 for change in found:
                     print(json_format.dumps(_as_object(change)))
                 continue
-            print(
-                f"{path}: {'nothing was done to it' if not found else ''}".rstrip(": ")
-                + (":" if found else "")
-            )
+            print(one_line(f"{path}:" if found else f"{path}: nothing was done to it"))
             for change in found:
-                print(f"  {_as_line(change)}")
+                print(one_line(f"  {_as_line(change)}"))
 
 
 def _when(change: Change) -> dt.datetime:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from genretagd.domain import Outcome, Status
 from genretagd.errors import EXIT_OK, EXIT_SOME_FAILED
+from genretagd.logs import one_line
 from genretagd.serial import to_json
 
 if TYPE_CHECKING:
@@ -85,7 +86,7 @@ class Reporter:
         self._counts[outcome.status] += 1
         if outcome.code:
             self._reasons[outcome.status, outcome.code] += 1
-        line = json.dumps(as_object(outcome)) if self._as_json else as_line(outcome)
+        line = json.dumps(as_object(outcome)) if self._as_json else one_line(as_line(outcome))
         if self._bar:
             self._bar.line(line)
             self._bar.advance()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import signal
 import sys
 from collections import deque
@@ -30,8 +29,11 @@ def make_pool(config: Config, *, spare: Popen[bytes] | None = None) -> WorkerPoo
 
 
 def by_folder(tracks: Sequence[Path]) -> list[list[Path]]:
-    """Return the tracks in groups of one folder each."""
-    return [list(group) for _, group in itertools.groupby(tracks, key=lambda track: track.parent)]
+    """Return the tracks in groups of one folder each, however their names were mixed."""
+    folders: dict[Path, list[Path]] = {}
+    for track in tracks:
+        folders.setdefault(track.parent, []).append(track)
+    return list(folders.values())
 
 
 def run(units: Sequence[Sequence[Path]], pool: WorkerPool, handle: Handle, reporter: Reporter) -> int:

@@ -115,6 +115,7 @@ def _undo(select: Callable[[Journal], list[Change]], config: Config, *, dry_run:
     from genretagd.domain import Status, WriteOptions
     from genretagd.ledger.database import Database
     from genretagd.ledger.journal import Journal
+    from genretagd.logs import one_line
     from genretagd.undoing import plan, undo
 
     tags = config.tags
@@ -132,7 +133,7 @@ def _undo(select: Callable[[Journal], list[Change]], config: Config, *, dry_run:
             for step in plan(journal, select(journal)):
                 outcome = undo(step, worker, None if dry_run else journal, options)
                 outcomes.append(outcome)
-                print(_as_json(outcome) if as_json else _as_line(outcome), flush=True)
+                print(_as_json(outcome) if as_json else one_line(_as_line(outcome)), flush=True)
     if not as_json:
         print(_summary(outcomes, run=None if dry_run else journal.run))
     return EXIT_SOME_FAILED if any(o.status is Status.FAILED for o in outcomes) else EXIT_OK

@@ -12,7 +12,9 @@ import time
 from pathlib import Path
 
 import pytest
+from mutagen.id3 import ID3, TCON
 
+from genretagd.cli.running import by_folder
 from genretagd.domain import Provenance, WriteOptions
 from genretagd.tagging.store import FileTagStore
 
@@ -56,6 +58,26 @@ def test_tag_writes_once_and_keeps_what_is_there_the_second_time(genretagd, albu
     assert [o["genres"] for o in second.objects] == [o["genres"] for o in first.objects]
     assert contents(album) == after
     assert sorted(path.name for path in album.iterdir()) == ["aac.m4a", "flac.flac", "mp3.mp3"]
+
+
+def test_names_and_tags_that_would_steer_a_terminal_are_shown_escaped(genretagd, album):
+    track = (album / "mp3.mp3").rename(album / "a\nkept \x1b[2J.mp3")
+    tags = ID3(track)
+    tags.setall("TCON", [TCON(encoding=3, text=["\x1b]0;owned\x07"])])
+    tags.save(track)
+    shown = [genretagd("tag", track).out]
+    shown.append(genretagd("tag", track, "--existing", "replace", "--min-confidence", 0).out)
+    shown += [genretagd("history", track).out, genretagd("undo", track).out]
+
+    for text in shown:
+        assert "\x1b" not in text
+        assert "a\\nkept \\x1b[2J.mp3" in text
+
+
+def test_an_album_s_tracks_are_one_album_however_they_are_named():
+    tracks = [Path("a/1.mp3"), Path("b/1.mp3"), Path("a/2.mp3")]
+
+    assert by_folder(tracks) == [[Path("a/1.mp3"), Path("a/2.mp3")], [Path("b/1.mp3")]]
 
 
 def test_a_dry_run_knows_what_we_wrote_and_what_somebody_changed_since(genretagd, album, monkeypatch):
