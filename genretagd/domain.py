@@ -254,6 +254,9 @@ class Journal(Protocol):
     def wrote(self, path: Path, tag: GenreTag, /) -> bool | None:
         """Return whether the genres of a file are still what we wrote there; None where we never did."""
 
+    def undone(self, path: Path, tag: GenreTag, /) -> bool:
+        """Return whether a file is as an undo left it."""
+
     def transaction(self) -> AbstractContextManager[object]:
         """Hold a transaction: all that is recorded within becomes durable together, or not at all."""
 

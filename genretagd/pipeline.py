@@ -53,6 +53,8 @@ class Pipeline:
         Told before and after each write; None is a dry run, which stops before the write.
     wrote : callable or None
         Says in a dry run what the journal would say: see `Journal.wrote`.
+    undone : callable
+        Says whether a file is as an undo left it, so that it is kept: for runs that nobody asked for.
     tell : callable
         Told of each track that was tagged, inside the journal's transaction that records it: what it
         keeps in the ledger is kept exactly if the change is.
@@ -66,6 +68,7 @@ class Pipeline:
         policy_for: Callable[[Path], Policy],
         journal: Journal | None,
         wrote: Callable[[Path, GenreTag], bool | None] | None = None,
+        undone: Callable[[Path, GenreTag], bool] = lambda _path, _tag: False,
         tell: Callable[[Outcome], None] = lambda _outcome: None,
     ) -> None:
         self._tags = tags
@@ -73,6 +76,7 @@ class Pipeline:
         self._policy_for = policy_for
         self._journal = journal
         self._wrote = journal.wrote if journal is not None else wrote
+        self._undone = undone
         self._tell = tell
 
     def process(self, path: Path, /) -> Outcome:
@@ -118,6 +122,8 @@ class Pipeline:
             return _kept(path, tag, f"has a genre: {', '.join(existing)}", "has genre")
         if existing and policy.existing == "replace-ours" and not self._is_ours(path, tag):
             return _kept(path, tag, f"has a genre that is not ours: {', '.join(existing)}", "not ours")
+        if self._undone(path, tag):
+            return _kept(path, tag, 'was undone, "genretagd tag" would tag it again', "undone")
         return Candidate(path, tag, existing, policy)
 
     def apply(self, candidate: Candidate, prediction: Prediction, decision: Decision, /) -> Outcome:

@@ -88,13 +88,16 @@ def policy(**tags) -> Policy:
     return Policy.of(replace(Config(), tags=replace(Config().tags, **tags)))
 
 
-def pipeline(tags=None, classifier=None, journal=None, *, dry_run=False, **options) -> Pipeline:
+def pipeline(
+    tags=None, classifier=None, journal=None, *, dry_run=False, undone=lambda _path, _tag: False, **options
+) -> Pipeline:
     wanted = policy(**options)
     return Pipeline(
         tags=tags or FakeTags(),
         classifier=classifier or FakeClassifier(),
         policy_for=lambda _path: wanted,
         journal=None if dry_run else journal or FakeJournal(),
+        undone=undone,
     )
 
 
@@ -175,6 +178,14 @@ def test_replace_ours_keeps_what_a_person_wrote_into_a_file_that_still_carries_o
     outcome = pipeline(tags, journal=journal, existing="replace-ours").process(TRACK)
 
     assert (outcome.status, outcome.code) == (Status.KEPT, "not ours")
+
+
+def test_what_an_undo_left_is_kept_where_nobody_asks_for_it():
+    classifier = FakeClassifier()
+    outcome = pipeline(FakeTags(), classifier, undone=lambda _path, _tag: True).process(TRACK)
+
+    assert (outcome.status, outcome.code) == (Status.KEPT, "undone")
+    assert classifier.heard == []
 
 
 def test_a_locked_track_is_kept_whatever_the_policy():

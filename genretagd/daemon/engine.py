@@ -95,6 +95,7 @@ class PoolEngine:
                 classifier=worker,
                 policy_for=self._policy_for,
                 journal=self.journal,
+                undone=self.journal.undone,
                 tell=tell,
             )
             return pipeline.process(path)

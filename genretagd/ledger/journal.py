@@ -196,6 +196,14 @@ class Journal:
             entry = self.latest(path, before=entry.undoes)
         return False
 
+    def undone(self, path: Path, tag: GenreTag, /) -> bool:
+        """Return whether a file is as an undo left it; one that was undone in turn counts no more."""
+        found = self._select("state != 'failed' AND path = ? ORDER BY changes.id DESC LIMIT 1", (_key(path),))
+        if not found or found[0].undoes is None or found[0].genres_after != tag.genres:
+            return False
+        (undone,) = self._select("changes.id = ?", (found[0].undoes,))  # kept as long as what undoes it
+        return undone.undoes is None
+
     def latest(self, path: Path, /, *, before: int | None = None) -> Change | None:
         """Return the last change of a path that happened, or the last one before an entry."""
         found = self._select(

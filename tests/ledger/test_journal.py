@@ -105,6 +105,20 @@ def test_what_an_undo_brought_back_is_not_ours_but_an_undone_undo_is(journal: Jo
     assert journal.wrote(TRACK, a_tag("Rock"))
 
 
+def test_what_an_undo_left_is_known_until_somebody_changes_it_or_the_undo_is_undone(journal: Journal) -> None:
+    first = write(journal, "Rock", before=a_tag("Zouk"))
+    assert not journal.undone(TRACK, a_tag("Rock"))
+    undo = journal.intend(TRACK, a_tag("Rock"), ["Zouk"], model="m@1", confidence=0.5, undoes=first)
+    assert journal.undone(TRACK, a_tag("Zouk"))  # the file may be seen before the entry is closed
+    journal.failed(undo, "no space")
+    assert not journal.undone(TRACK, a_tag("Zouk"))
+    undo = write(journal, "Zouk", before=a_tag("Rock"), undoes=first)
+    assert journal.undone(TRACK, a_tag("Zouk"))
+    assert not journal.undone(TRACK, a_tag())
+    write(journal, "Rock", before=a_tag("Zouk"), undoes=undo)
+    assert not journal.undone(TRACK, a_tag("Rock"))
+
+
 def test_a_genre_that_somebody_put_in_place_of_ours_is_not_ours_when_an_undo_brings_it_back(
     journal: Journal,
 ) -> None:

@@ -1,0 +1,54 @@
+"""The daemon's engine: nobody asks for what it does."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from genretagd.config import Config
+from genretagd.daemon.engine import PoolEngine
+from genretagd.domain import Prediction, Status, WriteOptions
+from genretagd.ledger.database import Database
+from genretagd.ledger.journal import Journal
+from genretagd.policy import FolderPolicies
+from genretagd.tagging.store import FileTagStore
+from genretagd.undoing import plan, undo
+
+TRACK = Path(__file__).resolve().parents[1] / "data" / "formats" / "mp3.mp3"
+
+
+class SureOfRock(FileTagStore):
+    """A worker that finds Rock in everything."""
+
+    def predict(self, _path: Path) -> Prediction:
+        return Prediction({"Rock": 1.0}, 0.0, 200.0, -1.0, "m@1", 0.5)
+
+
+class OneWorker:
+    count = 1
+
+    @contextmanager
+    def worker(self) -> Iterator[SureOfRock]:
+        yield SureOfRock()
+
+
+def test_a_track_that_was_undone_is_not_tagged_again(tmp_path: Path, database: Database) -> None:
+    track = Path(shutil.copy(TRACK, tmp_path))
+    journal = Journal(database, command="watch")
+    engine = PoolEngine(
+        OneWorker(),  # type: ignore[arg-type]
+        policy_for=FolderPolicies(Config()),
+        journal=journal,
+        bundle="bundle",
+    )
+    assert engine.process(track, tell=lambda _outcome: None).status == Status.TAGGED
+
+    undoing = Journal(database, command="undo")
+    for step in plan(undoing, undoing.changes()):
+        undo(step, FileTagStore(), undoing, WriteOptions())
+    outcome = engine.process(track, tell=lambda _outcome: None)
+
+    assert (outcome.status, outcome.code) == (Status.KEPT, "undone")
+    assert FileTagStore().read_genres(track).genres == ()
