@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from contextlib import closing
 from typing import Any, Final
 
 import numpy as np
@@ -123,22 +124,23 @@ class ExcerptReader:
 
     def _frames(self) -> Iterator[Any]:
         """Decode packets from where the container stands, stepping over damaged ones."""
-        demuxed = self._opened.container.demux(self._opened.stream)
         in_a_row = 0
-        for _ in range(MAX_PACKETS):
-            self.packets += 1
-            try:
-                frames = next(demuxed).decode()
-            except (StopIteration, EOFError):
-                return
-            except Exception:  # noqa: BLE001 - the decode door: this packet is damaged, the next may be whole
-                self.damaged += 1
-                in_a_row += 1
-                if in_a_row > MAX_DAMAGED:
+        # Closed and not only dropped: PyAV frees what a generator of packets holds at its end alone.
+        with closing(self._opened.container.demux(self._opened.stream)) as demuxed:
+            for _ in range(MAX_PACKETS):
+                self.packets += 1
+                try:
+                    frames = next(demuxed).decode()
+                except (StopIteration, EOFError):
                     return
-                continue
-            in_a_row = 0
-            yield from frames
+                except Exception:  # noqa: BLE001 - the decode door: this packet is damaged, the next may be whole
+                    self.damaged += 1
+                    in_a_row += 1
+                    if in_a_row > MAX_DAMAGED:
+                        return
+                    continue
+                in_a_row = 0
+                yield from frames
 
 
 class _Window:

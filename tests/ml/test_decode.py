@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import itertools
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import mutagen.flac
@@ -40,6 +41,42 @@ def test_every_format_gives_its_six_seconds(name):
     assert found.waveforms[0].dtype == np.float32
     assert 0.1 < np.abs(found.waveforms[0]).max() < 1.0
     assert found.damaged == 0
+
+
+class LendingContainer:
+    """A container that takes down which of its generators of packets were closed."""
+
+    def __init__(self, real) -> None:
+        self._real = real
+        self.lent = self.closed = 0
+
+    def __getattr__(self, name):
+        return getattr(self._real, name)
+
+    def demux(self, stream):
+        self.lent += 1
+        return LentPackets(self, self._real.demux(stream))
+
+
+class LentPackets:
+    def __init__(self, owner, real) -> None:
+        self._owner, self._real = owner, real
+
+    def __next__(self):
+        return next(self._real)
+
+    def close(self):
+        self._owner.closed += 1
+        self._real.close()
+
+
+def test_what_packets_hold_is_given_back_after_every_excerpt_since_workers_live_long():
+    with container.open_audio(FORMATS["mp3"]) as opened:
+        lending = LendingContainer(opened.container)
+        reader = excerpts.ExcerptReader(replace(opened, container=lending), sr=RATE)
+        for start in (0.0, 2.0, 4.0):
+            assert reader.read(start, 1.0).size == RATE
+    assert (lending.lent, lending.closed) == (3, 3)
 
 
 @pytest.mark.parametrize("name", FORMATS)
