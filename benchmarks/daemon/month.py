@@ -143,7 +143,7 @@ def main() -> None:
             rows = month.database.rows("SELECT count(*) AS n FROM versions")[0]["n"]
             samples.append(
                 {
-                    "events": number + 1, "day": round(month.now / DAY, 1), "memory_mb": found["memory_mb"],
+                    "events": number + 1, "day": round(month.now / DAY, 1), "own_mb": found["own_mb"],
                     "threads": found["threads"], "descriptors": found["descriptors"],
                     "ledger_mb": round(month.ledger.stat().st_size / 1e6, 2), "rows": rows, "live": len(live),
                     "waiting": month.watcher.report().waiting, "queue_later": month.queue.later,
@@ -159,7 +159,7 @@ def main() -> None:
         },
     )  # fmt: skip
     middle, last = samples[len(samples) // 2], samples[-1]
-    grown = last["memory_mb"] - middle["memory_mb"] > 5 or last["ledger_mb"] > 1.5 * middle["ledger_mb"]
+    grown = last["own_mb"] - middle["own_mb"] > 3 or last["ledger_mb"] > 1.5 * middle["ledger_mb"]
     if lost or grown or last["threads"] != middle["threads"] or last["descriptors"] != middle["descriptors"]:
         raise SystemExit(1)
 
