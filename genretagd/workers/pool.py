@@ -12,7 +12,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import IO, Any, Final, Self
 
 from genretagd.domain import (
     FileVersion,
@@ -59,6 +59,13 @@ def start_process(*, preload: bool = False) -> subprocess.Popen[bytes]:
         raise WorkerError(f"worker: cannot be started: {exc}") from exc
 
 
+def _send(stream: IO[bytes], line: bytes) -> None:
+    """Write all of a line to a raw pipe, which takes less of it when a signal comes between."""
+    rest = memoryview(line)
+    while rest:
+        rest = rest[stream.write(rest) or 0 :]
+
+
 class Worker:
     """One worker process, started at the first call and again after it was lost.
 
@@ -87,6 +94,7 @@ class Worker:
         self._process: subprocess.Popen[bytes] | None = None
         self._calls = 0
         self._buffer = bytearray()
+        self._in_hand: Path | None = None
 
     def start(self) -> None:
         """Start the process now; a running one stays.
@@ -102,7 +110,7 @@ class Worker:
         self._process, self._spare = self._spare or start_process(), None
         assert self._process.stdin is not None
         with contextlib.suppress(OSError):  # it has ended already: the first call finds out how
-            self._process.stdin.write(encode(to_json(self._settings)))
+            _send(self._process.stdin, encode(to_json(self._settings)))
         self._calls = 0
         self._buffer.clear()
 
@@ -151,11 +159,15 @@ class Worker:
         return self._call("restore_fields", path, arguments)  # type: ignore[no-any-return]
 
     def kill(self) -> None:
-        """End the process at once; safe by construction, see docs/architecture.md."""
+        """End the process at once, and clear up what a write in its hands may have left.
+
+        Safe by construction, see docs/architecture.md: what cannot be cleared up now is at the next start.
+        """
         if self._process is None:
             return
         self._process.kill()
         self._release()
+        self._sweep()
 
     def close(self, *, seconds: float = 2.0) -> None:
         """Let the process finish what it has in hand, then end it; kill it after `seconds`."""
@@ -167,8 +179,18 @@ class Worker:
         try:
             self._process.wait(seconds)
         except subprocess.TimeoutExpired:
-            self._process.kill()
-        self._release()
+            self.kill()
+        else:
+            self._release()
+
+    def _sweep(self) -> None:
+        if self._in_hand is None:
+            return
+        from genretagd.tagging.sweeping import sweep  # noqa: PLC0415 - for the rare case only
+
+        path = self._in_hand.absolute()
+        for folder in {path.parent, Path(os.path.realpath(path)).parent}:
+            sweep(folder)
 
     def _release(self) -> None:
         assert self._process is not None
@@ -185,11 +207,14 @@ class Worker:
         self.start()
         self._calls += 1
         request = {"op": op, "path": path, "limit": self._limit, "arguments": arguments or {}}
+        self._in_hand = path
         try:
             reply = decode(self._exchange(encode(request), path))
         except WorkerError:
             self.kill()
             raise
+        finally:
+            self._in_hand = None
         return result_of(reply, op, path)
 
     def _exchange(self, line: bytes, path: Path) -> bytes:
@@ -198,7 +223,7 @@ class Worker:
         assert process.stdin is not None
         assert process.stdout is not None
         try:
-            process.stdin.write(line)
+            _send(process.stdin, line)
         except OSError:
             self._crashed(path)
         deadline = time.monotonic() + self._limit
@@ -207,7 +232,7 @@ class Worker:
             while (end := self._buffer.find(b"\n")) < 0:
                 remaining = deadline - time.monotonic()
                 if remaining <= 0 or not selector.select(remaining):
-                    self._end_and_sweep(path)
+                    self.kill()
                     problem = f"took longer than {self._limit:g} s and was given up"
                     raise TimeLimitError(path, problem, code="time limit")
                 chunk = os.read(process.stdout.fileno(), 1 << 16)
@@ -218,20 +243,12 @@ class Worker:
         del self._buffer[: end + 1]
         return reply
 
-    def _end_and_sweep(self, path: Path) -> None:
-        """End the process and clear up at once what a write in its hands may have left beside the track."""
-        from genretagd.tagging.sweeping import sweep  # noqa: PLC0415 - for the rare case only
-
-        self.kill()
-        sweep(path.absolute().parent)
-
     def _crashed(self, path: Path) -> None:
-        assert self._process is not None
-        try:
-            status = self._process.wait(5.0)
-        except subprocess.TimeoutExpired:
-            status = -signal.SIGKILL
-        self._end_and_sweep(path)
+        status = -signal.SIGKILL
+        if (process := self._process) is not None:  # None: another thread has ended it
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                status = process.wait(5.0)
+        self.kill()
         how = f"ended by {signal.Signals(-status).name}" if status < 0 else f"exited with {status}"
         if status > 0 and self._calls == 1:
             raise WorkerError(f"worker: {how} before its first reply, see GENRETAGD_WORKER_STDERR=1")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import signal
 import threading
@@ -10,7 +11,7 @@ import pytest
 
 from genretagd.errors import DecodeError, ModelError, TagError, TimeLimitError
 from genretagd.tagging.temps import temporary_name
-from genretagd.workers.pool import Worker, WorkerPool
+from genretagd.workers.pool import Worker, WorkerPool, _send
 from genretagd.workers.service import WorkerSettings
 
 
@@ -140,3 +141,58 @@ def test_what_a_killed_worker_leaves_beside_a_track_is_cleared_up_at_once(track,
         worker.close()
 
     assert list(tmp_path.iterdir()) == [copy]
+
+
+@pytest.mark.parametrize("linked", [False, True], ids=["file", "symbolic link"])
+@pytest.mark.parametrize("ending", ["close", "kill"])
+def test_what_a_worker_ended_in_the_middle_leaves_is_cleared_up_where_the_track_lies(
+    track, tmp_path, ending, linked
+):
+    music, shortcuts = tmp_path / "music", tmp_path / "shortcuts"
+    music.mkdir()
+    shortcuts.mkdir()
+    copy = music / "a.mp3"
+    copy.write_bytes(track.read_bytes())
+    (shortcuts / "b.mp3").symlink_to(copy)
+    worker = Worker(WorkerSettings(), track_seconds=30.0)
+    worker.read_genres(copy)
+    left = music / temporary_name("a.mp3")
+    left.write_bytes(b"half a copy")
+    os.kill(process_id(worker), signal.SIGSTOP)
+    asked = threading.Event()
+
+    def ask():
+        with pytest.raises(DecodeError, match="crashed"):
+            worker.read_genres(shortcuts / "b.mp3" if linked else copy)
+        asked.set()
+
+    thread = threading.Thread(target=ask)
+    thread.start()
+    while worker._in_hand is None:
+        thread.join(0.001)
+    if ending == "close":
+        worker.close(seconds=0.05)
+    else:
+        worker.kill()
+    thread.join(30.0)
+
+    assert asked.is_set()
+    assert not left.exists()
+    assert copy.read_bytes() == track.read_bytes()
+
+
+def test_a_long_line_is_sent_whole_though_the_pipe_takes_pieces():
+    class Reluctant(io.RawIOBase):
+        taken = b""
+
+        def writable(self):
+            return True
+
+        def write(self, data, /):
+            self.taken += bytes(data[:7])
+            return min(7, len(data))
+
+    pipe = Reluctant()
+    _send(pipe, b"a line of more than seven bytes\n")
+
+    assert pipe.taken == b"a line of more than seven bytes\n"
