@@ -14,7 +14,7 @@ from genretagd.errors import FileChangedError, TagError, WriteRefusedError
 from genretagd.tagging import detect, edit, safe
 from genretagd.tagging.elements import DamagedError, Document, ProtectedError, Tag, UnsupportedError
 from genretagd.tagging.splice import Splice, Window, normalised
-from genretagd.tagging.sweeping import half_written, sweep
+from genretagd.tagging.sweeping import directory_of, half_written, sweep
 from genretagd.tagging.verify import Intention, check_copy
 
 LONGEST_GENRE: Final = 1000
@@ -111,7 +111,7 @@ class FileTagStore:
 
         A file with several names may have been left half written since, by another worker.
         """
-        directory = Path(os.path.realpath(path)).parent if path.is_symlink() else path.parent
+        directory = directory_of(path)
         with suppress(OSError):  # whoever opens the file finds out why
             status = path.stat()
             if directory in self._swept and status.st_nlink < 2:

@@ -9,6 +9,11 @@ from pathlib import Path
 from genretagd.tagging import inplace, temps
 
 
+def directory_of(path: Path) -> Path:
+    """Return where a write of a track has its temporary files: beside it, or beside what it links to."""
+    return Path(os.path.realpath(path)).parent if path.is_symlink() else path.parent
+
+
 def sweep(directory: Path) -> list[str]:
     """Remove temporary files of writers that are surely dead, and put backups of theirs back.
 

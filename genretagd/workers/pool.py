@@ -9,10 +9,11 @@ import selectors
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import IO, Any, Final, Self
+from typing import IO, Any, Final, NoReturn, Self
 
 from genretagd.domain import (
     FileVersion,
@@ -66,6 +67,14 @@ def _send(stream: IO[bytes], line: bytes) -> None:
         rest = rest[stream.write(rest) or 0 :]
 
 
+def _release(process: subprocess.Popen[bytes]) -> None:
+    process.wait()
+    for stream in (process.stdin, process.stdout):
+        if stream:
+            with contextlib.suppress(OSError):
+                stream.close()
+
+
 class Worker:
     """One worker process, started at the first call and again after it was lost.
 
@@ -95,6 +104,7 @@ class Worker:
         self._calls = 0
         self._buffer = bytearray()
         self._in_hand: Path | None = None
+        self._caller = 0
 
     def start(self) -> None:
         """Start the process now; a running one stays.
@@ -163,43 +173,31 @@ class Worker:
 
         Safe by construction, see docs/architecture.md: what cannot be cleared up now is at the next start.
         """
-        if self._process is None:
+        in_hand = self._in_hand
+        process, self._process = self._process, None  # another thread may be waiting for its reply
+        if process is None:
             return
-        self._process.kill()
-        self._release()
-        self._sweep()
+        process.kill()
+        if in_hand is None or self._caller == threading.get_ident():
+            _release(process)
+        else:  # its caller, in another thread, waits on the streams: it hears their end and closes them
+            process.wait()
+        if in_hand is not None:
+            from genretagd.tagging.sweeping import directory_of, sweep  # noqa: PLC0415 - for the rare case only
+
+            sweep(directory_of(in_hand))
 
     def close(self, *, seconds: float = 2.0) -> None:
         """Let the process finish what it has in hand, then end it; kill it after `seconds`."""
-        if self._process is None:
+        process = self._process
+        if process is None:
             return
-        if self._process.stdin:
+        if process.stdin:
             with contextlib.suppress(OSError):
-                self._process.stdin.close()
-        try:
-            self._process.wait(seconds)
-        except subprocess.TimeoutExpired:
-            self.kill()
-        else:
-            self._release()
-
-    def _sweep(self) -> None:
-        if self._in_hand is None:
-            return
-        from genretagd.tagging.sweeping import sweep  # noqa: PLC0415 - for the rare case only
-
-        path = self._in_hand.absolute()
-        for folder in {path.parent, Path(os.path.realpath(path)).parent}:
-            sweep(folder)
-
-    def _release(self) -> None:
-        assert self._process is not None
-        self._process.wait()
-        for stream in (self._process.stdin, self._process.stdout):
-            if stream:
-                with contextlib.suppress(OSError):
-                    stream.close()
-        self._process = None
+                process.stdin.close()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(seconds)
+        self.kill()
 
     def _call(self, op: str, path: Path, arguments: dict[str, Any] | None = None) -> Any:
         if self._calls >= CALLS_PER_LIFE:
@@ -207,6 +205,7 @@ class Worker:
         self.start()
         self._calls += 1
         request = {"op": op, "path": path, "limit": self._limit, "arguments": arguments or {}}
+        self._caller = threading.get_ident()
         self._in_hand = path
         try:
             reply = decode(self._exchange(encode(request), path))
@@ -224,31 +223,37 @@ class Worker:
         assert process.stdout is not None
         try:
             _send(process.stdin, line)
-        except OSError:
-            self._crashed(path)
+            return self._reply(process, process.stdout, path)
+        except (
+            OSError,
+            ValueError,
+        ):  # the process has ended, or another thread has ended it and closed these
+            self._crashed(path, process)
+
+    def _reply(self, process: subprocess.Popen[bytes], stream: IO[bytes], path: Path) -> bytes:
         deadline = time.monotonic() + self._limit
         with selectors.DefaultSelector() as selector:
-            selector.register(process.stdout, selectors.EVENT_READ)
+            selector.register(stream, selectors.EVENT_READ)
             while (end := self._buffer.find(b"\n")) < 0:
                 remaining = deadline - time.monotonic()
                 if remaining <= 0 or not selector.select(remaining):
                     self.kill()
                     problem = f"took longer than {self._limit:g} s and was given up"
                     raise TimeLimitError(path, problem, code="time limit")
-                chunk = os.read(process.stdout.fileno(), 1 << 16)
+                chunk = os.read(stream.fileno(), 1 << 16)
                 if not chunk:
-                    self._crashed(path)
+                    self._crashed(path, process)
                 self._buffer += chunk
         reply = bytes(self._buffer[:end])
         del self._buffer[: end + 1]
         return reply
 
-    def _crashed(self, path: Path) -> None:
+    def _crashed(self, path: Path, process: subprocess.Popen[bytes]) -> NoReturn:
         status = -signal.SIGKILL
-        if (process := self._process) is not None:  # None: another thread has ended it
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                status = process.wait(5.0)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            status = process.wait(5.0)
         self.kill()
+        _release(process)  # where another thread has ended it, this is left to do
         how = f"ended by {signal.Signals(-status).name}" if status < 0 else f"exited with {status}"
         if status > 0 and self._calls == 1:
             raise WorkerError(f"worker: {how} before its first reply, see GENRETAGD_WORKER_STDERR=1")
