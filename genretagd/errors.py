@@ -35,8 +35,7 @@ EXIT_USAGE = 2
 EXIT_NO_MODEL = 3
 EXIT_INTERRUPTED = 130
 
-WORKER_ENDED = frozenset({"time limit", "crashed"})
-"""Codes of track errors after which a worker is gone, so that nobody can say how far it came."""
+_WORKER_ENDED = frozenset({"time limit", "crashed"})
 
 
 class GenretagdError(Exception):
@@ -137,6 +136,11 @@ class TrackError(GenretagdError):
         self.code = code
         self.transient = transient
         super().__init__(f"{path}: {problem}")
+
+    @property
+    def worker_ended(self) -> bool:
+        """Return whether the worker is gone, so that only the file can say how far a change came."""
+        return self.code in _WORKER_ENDED
 
 
 class DecodeError(TrackError):

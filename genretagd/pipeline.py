@@ -22,7 +22,7 @@ from genretagd.domain import (
     Status,
     TagStore,
 )
-from genretagd.errors import WORKER_ENDED, TrackError, WriteRefusedError
+from genretagd.errors import TrackError, WriteRefusedError
 from genretagd.policy import Policy
 
 _Result = TypeVar("_Result")
@@ -162,7 +162,7 @@ class Pipeline:
                 path, after, expected=tag.version, options=policy.write, provenance=provenance
             )
         except TrackError as exc:
-            if exc.code not in WORKER_ENDED:  # else nobody knows: the entry stays open until the file is seen
+            if not exc.worker_ended:  # else the entry stays open until the file is seen
                 self._journal.failed(entry, exc.problem)
             raise
         outcome = replace(outcome, status=Status.TAGGED, after=change.after, change=change)
@@ -187,9 +187,8 @@ class Pipeline:
 
     def _is_ours(self, path: Path, tag: GenreTag) -> bool:
         known = self._wrote(path, tag) if self._wrote is not None else None
-        return (
-            tag.written_by_us if known is None else known
-        )  # who edits a genre may leave our fields beside it
+        # Who edits a genre may leave our fields beside it, so these only count where nothing is recorded.
+        return tag.written_by_us if known is None else known
 
     @staticmethod
     def _attempt(path: Path, step: Callable[[], _Result]) -> _Result | Outcome:

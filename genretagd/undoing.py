@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 from genretagd.domain import FileVersion, GenreTag, Outcome, Status, TagChange, WriteOptions
-from genretagd.errors import WORKER_ENDED, TrackError, WriteRefusedError
+from genretagd.errors import TrackError, WriteRefusedError
 from genretagd.ledger.journal import Change, Journal
 
 
@@ -110,7 +110,7 @@ def _undo(step: Step, store: RestoringStore, journal: Journal | None, options: W
     try:
         change = store.restore_fields(path, first.fields_before, expected=tag.version, options=options)
     except TrackError as exc:
-        if exc.code not in WORKER_ENDED:  # else nobody knows: the entry stays open until the file is seen
+        if not exc.worker_ended:  # else the entry stays open until the file is seen
             journal.failed(entry, exc.problem)
         raise
     journal.done(entry, change)

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from genretagd.domain import FileVersion, GenreTag, TagChange
-from genretagd.errors import WORKER_ENDED, TrackError
+from genretagd.errors import TrackError
 from genretagd.ledger.database import Database, storable
 from genretagd.ledger.presence import device_above
 from genretagd.serial import from_json, to_json
@@ -283,7 +283,7 @@ class Journal:
         try:
             tag = read(entry.path)
         except TrackError as exc:
-            if exc.transient or exc.code in WORKER_ENDED or (exc.code == "gone" and _is_away(entry)):
+            if exc.transient or exc.worker_ended or (exc.code == "gone" and _is_away(entry)):
                 return entry
             return self._settle_failed(entry, f"interrupted, and then: {exc.problem}")
         changed = tag.genres != entry.genres_before or tag.version != entry.version_before
