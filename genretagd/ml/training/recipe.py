@@ -23,6 +23,8 @@ HEARD_SECONDS: Final = 10.0
 COLOURS: Final = "magma"
 COLOUR_FILE: Final = "colormap.npy"
 LEAST_STEPS: Final = 20
+OWN_SHARE: Final = 2.0
+"""How often the teachers are heard on a track of the corpus for each time on one of the pool."""
 HEADS: Final = (network.GENRE_OUTPUT, network.EMBEDDING)
 
 
@@ -48,6 +50,11 @@ class Recipe:
         Rounds on the pool's teacher opinions alone, beforehand; only with a pool and a teacher.
     pretrain_rate, pretrain_averaging : float
         Learning rate and averaging of these rounds.
+    opinion_epochs : int
+        Rounds on the teachers' opinions about the corpus' own training tracks beside the pool's, between
+        pretraining and labels: pools seldom sound like the music that is to be labelled.
+    opinion_rate : float
+        Learning rate of these rounds.
     mixed_precision : bool
         Compute in bfloat16 where that is faster; weights stay float32.
     seed : int
@@ -74,6 +81,8 @@ class Recipe:
     pretrain_epochs: int = 0
     pretrain_rate: float = 2e-3
     pretrain_averaging: float = 0.998
+    opinion_epochs: int = 0
+    opinion_rate: float = 1e-3
     mixed_precision: bool = False
     seed: int = 0
 
@@ -156,6 +165,9 @@ def learn(
         _take_over(model, base)
     elif recipe.pretrain_epochs and len(everyone) and teachers:
         _pretrain(model, material, everyone, teachers, recipe=recipe, shared=shared, report=report)
+    if recipe.opinion_epochs and teachers and base is None:
+        tracks = np.concatenate([train, everyone]).astype(np.int32)
+        _hear_out(model, material, tracks, teachers, recipe=recipe, folder=folder, report=report)
     shown = (
         _shown(material, train, seed_arch=seed_arch)
         if seed_arch
@@ -236,18 +248,16 @@ def _pretrain(
             model.set_weights([arrays[f"w{index}"] for index in range(len(arrays.files))])
     else:
         shared.mkdir(parents=True, exist_ok=True)
-        heard = [any(material.ids[track] in taught.scores for taught in teachers) for track in pool]
-        pool = pool[np.asarray(heard)]
-        nothing = np.zeros((len(pool), material.outputs), np.float32)
+        schedule = _schedule(
+            recipe,
+            epochs=recipe.pretrain_epochs,
+            rate=recipe.pretrain_rate,
+            averaging=recipe.pretrain_averaging,
+        )
         loop.fit(
             model,
-            lessons.examples(material, pool, nothing, teachers),
-            schedule=_schedule(
-                recipe,
-                epochs=recipe.pretrain_epochs,
-                rate=recipe.pretrain_rate,
-                averaging=recipe.pretrain_averaging,
-            ),
+            _opinions(material, pool, teachers),
+            schedule=schedule,
             augmentation=_augmentation(recipe),
             checkpoint=shared / "pretraining.npz",
             report=lambda progress: report("pretraining", progress),
@@ -260,6 +270,40 @@ def _pretrain(
     for layer in model.layers:
         if layer.name in heads:
             layer.set_weights(heads[layer.name])
+
+
+def _hear_out(
+    model: Any,
+    material: Material,
+    tracks: NDArray[np.int32],
+    teachers: Sequence[Taught],
+    *,
+    recipe: Recipe,
+    folder: Path,
+    report: Callable[[str, loop.Progress], None],
+) -> None:
+    """Learn what the teachers say about the corpus' training tracks too, the pool's kept in mind."""
+    heads = {layer.name: layer.get_weights() for layer in model.layers if layer.name in HEADS}
+    loop.fit(
+        model,
+        _opinions(material, tracks, teachers),
+        schedule=_schedule(recipe, epochs=recipe.opinion_epochs, rate=recipe.opinion_rate),
+        augmentation=_augmentation(recipe),
+        checkpoint=folder / "opinions.npz",
+        report=lambda progress: report("hearing the teachers out", progress),
+    )
+    for layer in model.layers:
+        if layer.name in heads:
+            layer.set_weights(heads[layer.name])
+
+
+def _opinions(material: Material, tracks: NDArray[np.int32], teachers: Sequence[Taught]) -> batches.Examples:
+    """Return tracks that a teacher has heard, without genres; the corpus' own are drawn more often."""
+    heard = [any(material.ids[track] in taught.scores for taught in teachers) for track in tracks]
+    tracks = tracks[np.asarray(heard, np.bool_)]
+    nothing = np.zeros((len(tracks), material.outputs), np.float32)
+    share = np.where(material.pooled[tracks], 1.0, OWN_SHARE).astype(np.float32)
+    return lessons.examples(material, tracks, nothing, teachers, share=share)
 
 
 def _schedule(

@@ -17,6 +17,10 @@ MOST_COMPONENTS: Final = 64
 FLOOR: Final = 1e-4
 RAREST: Final = 1e-4
 
+MUSICNN_TAGS: Final = 50
+MUSICNN_SECONDS: Final = 3.0
+"""Length of musicnn's windows, which are a second apart; YAMNet's scores come in equal steps."""
+
 YAMNET_CLASSES: Final = 521
 YAMNET_GENRES: Final[Mapping[str, tuple[int, ...]]] = {
     "Ambient": (241,),
@@ -117,7 +121,7 @@ def read_scores(path: Path) -> dict[str, Scores]:
     return {str(name): np.asarray(row, np.float32) for name, row in zip(names, scores, strict=True)}
 
 
-def spread(targets: Scores, *, cut: Cut, n_frames: int, steps: int, margin: float = 0.0) -> Scores:
+def spread(targets: Scores, *, cut: Cut, n_frames: int, steps: int) -> Scores:
     """Return the targets of a patch's time steps by linear interpolation between a track's windows.
 
     Parameters
@@ -130,21 +134,13 @@ def spread(targets: Scores, *, cut: Cut, n_frames: int, steps: int, margin: floa
         Length of the spectrogram.
     steps : int
         Number of time steps of the network's output.
-    margin : float
-        Distance of the outermost windows' edges from the ends, as a share of the whole.
 
     Returns
     -------
     np.ndarray [shape=(steps, size)]
     """
-    windows = len(targets)
     centres = cut.start + (np.arange(steps) + 0.5) * (cut.length / steps)
-    place = (centres / n_frames - margin) / (1.0 - 2.0 * margin) * windows - 0.5
-    place = np.clip(place, 0.0, windows - 1)
-    before = place.astype(np.intp)
-    after = np.minimum(before + 1, windows - 1)
-    weight = (place - before).astype(np.float32)[:, None]
-    return targets[before] + (targets[after] - targets[before]) * weight
+    return _between(targets, centres / n_frames * len(targets) - 0.5)
 
 
 def combine(
@@ -166,7 +162,9 @@ def combine(
     parts, known = [], []
     for (teacher, _), scores in zip(teachers, found, strict=True):
         parts.append(
-            np.zeros((windows, teacher.size), np.float32) if scores is None else teacher.targets(scores)
+            np.zeros((windows, teacher.size), np.float32)
+            if scores is None
+            else _evenly_spread(teacher, teacher.targets(scores))
         )
         known.append(np.full(teacher.size, scores is not None, np.float32))
     return np.concatenate(parts, axis=1), np.concatenate(known)
@@ -273,3 +271,25 @@ def own_genres(scores: Sequence[Scores], *, labels: Sequence[str], sharpness: fl
     z = sharpness * (best - best.mean(axis=0)) / (best.std(axis=0) + 1e-6)
     z = np.exp(z - z.max(axis=1, keepdims=True))
     return np.asarray(z / z.sum(axis=1, keepdims=True), np.float32)
+
+
+def _evenly_spread(teacher: Teacher, rows: Scores) -> Scores:
+    """Move musicnn's windows to where evenly spread ones would lie, by linear interpolation.
+
+    Its windows lie wholly within the excerpt, so their centres begin `MUSICNN_SECONDS` / 2 after its
+    beginning and end as long before its end. Other teachers' rows stay as they are.
+    """
+    if len(teacher.mean) != MUSICNN_TAGS:
+        return rows
+    windows = len(rows)
+    seconds = windows - 1 + MUSICNN_SECONDS
+    return _between(rows, (np.arange(windows) + 0.5) * (seconds / windows) - MUSICNN_SECONDS / 2)
+
+
+def _between(rows: Scores, place: NDArray[np.floating[Any]]) -> Scores:
+    """Return rows at fractional places, those beyond the ends being the outermost ones."""
+    place = np.clip(place, 0.0, len(rows) - 1)
+    before = place.astype(np.intp)
+    after = np.minimum(before + 1, len(rows) - 1)
+    weight = (place - before).astype(np.float32)[:, None]
+    return np.asarray(rows[before] + (rows[after] - rows[before]) * weight, np.float32)

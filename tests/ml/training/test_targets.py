@@ -37,6 +37,16 @@ def test_a_patch_gets_the_targets_of_its_own_time():
     assert (np.diff(second_half[:, 0]) > 0).all()
 
 
+def test_musicnns_windows_are_put_where_they_lie_in_the_excerpt():
+    seconds = np.arange(28, dtype=np.float32) + 1.5
+    said = 1 / (1 + np.exp(-np.tile(seconds[:, None] / 10 - 1.5, (1, targets.MUSICNN_TAGS))))
+    teacher = targets.fit_teacher("musicnn", [said])
+    values, _ = targets.combine([(teacher, {"x": said})], "x")
+    heard = (values * teacher.scale + teacher.mean + 1.5) * 10
+    wanted = np.clip((np.arange(28) + 0.5) * 30 / 28, 1.5, 28.5)
+    np.testing.assert_allclose(heard, np.tile(wanted[:, None], (1, targets.MUSICNN_TAGS)), atol=0.02)
+
+
 def test_a_track_one_teacher_has_not_heard_keeps_the_others_targets():
     first, second = scores_of(5), scores_of(5, classes=3, seed=1)
     teachers = [
