@@ -94,14 +94,24 @@ class Mixture:
     guess_share: float = 0.0
 
 
-def teachers_of(material: Material, tracks: NDArray[np.int32]) -> list[Taught]:
-    """Return the teachers, each with the space of what it says about these tracks."""
+def teachers_of(material: Material, *parts: NDArray[np.int32]) -> list[Taught]:
+    """Return the teachers, each with the space of what it says about the first part that it has heard of."""
     found = []
     for name, scores in material.opinions.items():
-        heard = [scores[material.ids[track]] for track in tracks if material.ids[track] in scores]
-        if heard:
-            found.append(Taught(targets.fit_teacher(name, heard), scores))
+        said = (
+            [scores[material.ids[track]] for track in part if material.ids[track] in scores] for part in parts
+        )
+        first = next(filter(None, said), None)
+        if first is not None:
+            found.append(Taught(targets.fit_teacher(name, first), scores))
     return found
+
+
+def heard(material: Material, tracks: NDArray[np.int32], teachers: Sequence[Taught]) -> NDArray[np.bool_]:
+    """Say of each track whether any teacher has heard it."""
+    return np.asarray(
+        [any(material.ids[track] in taught.scores for taught in teachers) for track in tracks], np.bool_
+    )
 
 
 def labelled(
@@ -128,14 +138,13 @@ def labelled(
     guesses = _guesses(material, train, pool, teachers) if mixture.soft_weight and teachers else None
     own = one_hot(material.labels[train], material.outputs)
     if guesses is not None and mixture.guess_share:
-        heard = guesses[train].sum(axis=1) > 0
-        own[heard] += mixture.guess_share * (guesses[train][heard] - own[heard])
+        guessed = guesses[train].sum(axis=1) > 0
+        own[guessed] += mixture.guess_share * (guesses[train][guessed] - own[guessed])
     share = _shares(material.labels[train], material.outputs, balance=mixture.balance, least=1.0)
     tracks, genres = train, own
     if len(pool) and mixture.pool_share > 0:
         theirs = _pool_genres(material, pool, guesses, mixture=mixture)
-        heard = np.asarray([any(material.ids[t] in taught.scores for taught in teachers) for t in pool])
-        useful = (theirs.sum(axis=1) > 0) | heard
+        useful = (theirs.sum(axis=1) > 0) | heard(material, pool, teachers)
         chosen, theirs = pool[useful], theirs[useful]
         if len(chosen):
             stated = material.labels[chosen] >= 0

@@ -159,15 +159,20 @@ def learn(
     everyone = np.flatnonzero(material.pooled & (material.labels != lessons.HIDDEN)).astype(np.int32)
     pool = np.setdiff1d(everyone, held_out).astype(np.int32)
     seed_arch = recipe.arch == "seed"
-    teachers = [] if seed_arch else lessons.teachers_of(material, everyone if len(everyone) else train)
+    teachers = [] if seed_arch else lessons.teachers_of(material, everyone, train)
     model = _network(material, recipe, teachers)
     if base is not None:
         _take_over(model, base)
-    elif recipe.pretrain_epochs and len(everyone) and teachers:
-        _pretrain(model, material, everyone, teachers, recipe=recipe, shared=shared, report=report)
-    if recipe.opinion_epochs and teachers and base is None:
-        tracks = np.concatenate([train, everyone]).astype(np.int32)
-        _hear_out(model, material, tracks, teachers, recipe=recipe, folder=folder, report=report)
+    elif teachers:
+        heads = {layer.name: layer.get_weights() for layer in model.layers if layer.name in HEADS}
+        known = everyone[lessons.heard(material, everyone, teachers)]
+        if recipe.pretrain_epochs and len(known):
+            _pretrain(model, material, known, teachers, recipe=recipe, shared=shared, report=report)
+        if recipe.opinion_epochs:
+            tracks = np.concatenate([train[lessons.heard(material, train, teachers)], known])
+            _hear_out(model, material, tracks, teachers, recipe=recipe, folder=folder, report=report)
+        for name, fresh in heads.items():
+            model.get_layer(name).set_weights(fresh)
     shown = (
         _shown(material, train, seed_arch=seed_arch)
         if seed_arch
@@ -240,24 +245,22 @@ def _pretrain(
     shared: Path,
     report: Callable[[str, loop.Progress], None],
 ) -> None:
-    """Learn the teachers' opinions first; heads that learn nothing from them start afresh afterwards."""
+    """Learn what the teachers say about the pool: once, for all folds."""
     done = shared / "pretrained.npz"
-    heads = {layer.name: layer.get_weights() for layer in model.layers if layer.name in HEADS}
     if done.exists():
         with np.load(done, allow_pickle=False) as arrays:
             model.set_weights([arrays[f"w{index}"] for index in range(len(arrays.files))])
     else:
         shared.mkdir(parents=True, exist_ok=True)
-        schedule = _schedule(
-            recipe,
-            epochs=recipe.pretrain_epochs,
-            rate=recipe.pretrain_rate,
-            averaging=recipe.pretrain_averaging,
-        )
         loop.fit(
             model,
             _opinions(material, pool, teachers),
-            schedule=schedule,
+            schedule=_schedule(
+                recipe,
+                epochs=recipe.pretrain_epochs,
+                rate=recipe.pretrain_rate,
+                averaging=recipe.pretrain_averaging,
+            ),
             augmentation=_augmentation(recipe),
             checkpoint=shared / "pretraining.npz",
             report=lambda progress: report("pretraining", progress),
@@ -267,9 +270,6 @@ def _pretrain(
             weights: dict[str, Any] = {f"w{i}": value for i, value in enumerate(model.get_weights())}
             np.savez(file, **weights)
         part.replace(done)
-    for layer in model.layers:
-        if layer.name in heads:
-            layer.set_weights(heads[layer.name])
 
 
 def _hear_out(
@@ -283,7 +283,6 @@ def _hear_out(
     report: Callable[[str, loop.Progress], None],
 ) -> None:
     """Learn what the teachers say about the corpus' training tracks too, the pool's kept in mind."""
-    heads = {layer.name: layer.get_weights() for layer in model.layers if layer.name in HEADS}
     loop.fit(
         model,
         _opinions(material, tracks, teachers),
@@ -292,15 +291,10 @@ def _hear_out(
         checkpoint=folder / "opinions.npz",
         report=lambda progress: report("hearing the teachers out", progress),
     )
-    for layer in model.layers:
-        if layer.name in heads:
-            layer.set_weights(heads[layer.name])
 
 
 def _opinions(material: Material, tracks: NDArray[np.int32], teachers: Sequence[Taught]) -> batches.Examples:
-    """Return tracks that a teacher has heard, without genres; the corpus' own are drawn more often."""
-    heard = [any(material.ids[track] in taught.scores for taught in teachers) for track in tracks]
-    tracks = tracks[np.asarray(heard, np.bool_)]
+    """Return what is said about tracks, without genres; the corpus' own are drawn more often."""
     nothing = np.zeros((len(tracks), material.outputs), np.float32)
     share = np.where(material.pooled[tracks], 1.0, OWN_SHARE).astype(np.float32)
     return lessons.examples(material, tracks, nothing, teachers, share=share)

@@ -16,12 +16,13 @@ TRACKS = 7
 LABELS = [0, 1, 0, lessons.UNKNOWN, 1, 0, lessons.HIDDEN]
 
 
-def material(*, but=None, opinions=1.0):
-    """Three labelled tracks and four of a pool; all heard by one teacher, `but` differently."""
+def material(*, but=None, opinions=1.0, heard=range(TRACKS)):
+    """Three labelled tracks and four of a pool; those `heard` by one teacher, `but` differently."""
     values = np.stack([picture("High", seed=seed) for seed in range(TRACKS)])
     numbers = np.arange(TRACKS, dtype=np.int32)
     rng = np.random.default_rng(0)
     scores = {f"t{track}": rng.uniform(0.1, 0.9, (28, 5)).astype(np.float32) for track in range(TRACKS)}
+    scores = {name: said for name, said in scores.items() if int(name[1:]) in heard}
     if but is not None:
         scores[f"t{but}"] = scores[f"t{but}"] * opinions
     return lessons.Material(
@@ -116,6 +117,13 @@ def test_what_a_teacher_says_about_a_track_that_is_measured_on_changes_nothing(l
             np.testing.assert_array_equal(
                 getattr(stage.examples, field), getattr(other[name].examples, field), err_msg=name
             )
+
+
+def test_a_teacher_that_has_heard_nothing_of_the_pool_is_still_listened_to(learn):
+    stages = learn(material(heard=TRAIN), pretrain_epochs=1, opinion_epochs=1)
+    assert list(stages) == ["hearing the teachers out", "training"]
+    assert pictures_of(stages["hearing the teachers out"]) == {*TRAIN}
+    assert stages["training"].examples.known[0].all()
 
 
 def test_without_such_rounds_nothing_but_genres_is_learnt(learn):
