@@ -224,10 +224,8 @@ class Worker:
         try:
             _send(process.stdin, line)
             return self._reply(process, process.stdout, path)
-        except (
-            OSError,
-            ValueError,
-        ):  # the process has ended, or another thread has ended it and closed these
+        except (OSError, ValueError):
+            # The process has ended, or another thread has ended it and closed the streams.
             self._crashed(path, process)
 
     def _reply(self, process: subprocess.Popen[bytes], stream: IO[bytes], path: Path) -> bytes:

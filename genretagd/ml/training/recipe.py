@@ -164,15 +164,17 @@ def learn(
     if base is not None:
         _take_over(model, base)
     elif teachers:
-        heads = {layer.name: layer.get_weights() for layer in model.layers if layer.name in HEADS}
-        known = everyone[lessons.heard(material, everyone, teachers)]
-        if recipe.pretrain_epochs and len(known):
-            _pretrain(model, material, known, teachers, recipe=recipe, shared=shared, report=report)
-        if recipe.opinion_epochs:
-            tracks = np.concatenate([train[lessons.heard(material, train, teachers)], known])
-            _hear_out(model, material, tracks, teachers, recipe=recipe, folder=folder, report=report)
-        for name, fresh in heads.items():
-            model.get_layer(name).set_weights(fresh)
+        _hear_teachers(
+            model,
+            material,
+            teachers,
+            train=train,
+            pool=everyone,
+            recipe=recipe,
+            folder=folder,
+            shared=shared,
+            report=report,
+        )
     shown = (
         _shown(material, train, seed_arch=seed_arch)
         if seed_arch
@@ -235,62 +237,68 @@ def _take_over(model: Any, base: Path) -> None:
     network.freeze_trunk(model)
 
 
-def _pretrain(
+def _hear_teachers(
     model: Any,
     material: Material,
-    pool: NDArray[np.int32],
     teachers: Sequence[Taught],
     *,
+    train: NDArray[np.int32],
+    pool: NDArray[np.int32],
     recipe: Recipe,
+    folder: Path,
     shared: Path,
     report: Callable[[str, loop.Progress], None],
 ) -> None:
-    """Learn what the teachers say about the pool: once, for all folds."""
-    done = shared / "pretrained.npz"
-    if done.exists():
-        with np.load(done, allow_pickle=False) as arrays:
-            model.set_weights([arrays[f"w{index}"] for index in range(len(arrays.files))])
-    else:
-        shared.mkdir(parents=True, exist_ok=True)
+    """Learn what the teachers say: about the pool, once for all folds, then about the training tracks too.
+
+    The heads, which learn nothing from that, start afresh afterwards.
+    """
+
+    def hear(stage: str, tracks: NDArray[np.int32], *, schedule: loop.Schedule, checkpoint: Path) -> None:
         loop.fit(
             model,
-            _opinions(material, pool, teachers),
-            schedule=_schedule(
+            _opinions(material, tracks, teachers),
+            schedule=schedule,
+            augmentation=_augmentation(recipe),
+            checkpoint=checkpoint,
+            report=lambda progress: report(stage, progress),
+        )
+
+    heads = {name: model.get_layer(name).get_weights() for name in HEADS}
+    known = pool[lessons.heard(material, pool, teachers)]
+    pretrained = shared / "pretrained.npz"
+    if recipe.pretrain_epochs and len(known):
+        if pretrained.exists():
+            _load(model, pretrained)
+        else:
+            shared.mkdir(parents=True, exist_ok=True)
+            schedule = _schedule(
                 recipe,
                 epochs=recipe.pretrain_epochs,
                 rate=recipe.pretrain_rate,
                 averaging=recipe.pretrain_averaging,
-            ),
-            augmentation=_augmentation(recipe),
-            checkpoint=shared / "pretraining.npz",
-            report=lambda progress: report("pretraining", progress),
-        )
-        part = done.with_suffix(".part")
-        with part.open("wb") as file:
-            weights: dict[str, Any] = {f"w{i}": value for i, value in enumerate(model.get_weights())}
-            np.savez(file, **weights)
-        part.replace(done)
+            )
+            hear("pretraining", known, schedule=schedule, checkpoint=shared / "pretraining.npz")
+            _save(model, pretrained)
+    if recipe.opinion_epochs:
+        tracks = np.concatenate([train[lessons.heard(material, train, teachers)], known])
+        schedule = _schedule(recipe, epochs=recipe.opinion_epochs, rate=recipe.opinion_rate)
+        hear("hearing the teachers out", tracks, schedule=schedule, checkpoint=folder / "opinions.npz")
+    for name, fresh in heads.items():
+        model.get_layer(name).set_weights(fresh)
 
 
-def _hear_out(
-    model: Any,
-    material: Material,
-    tracks: NDArray[np.int32],
-    teachers: Sequence[Taught],
-    *,
-    recipe: Recipe,
-    folder: Path,
-    report: Callable[[str, loop.Progress], None],
-) -> None:
-    """Learn what the teachers say about the corpus' training tracks too, the pool's kept in mind."""
-    loop.fit(
-        model,
-        _opinions(material, tracks, teachers),
-        schedule=_schedule(recipe, epochs=recipe.opinion_epochs, rate=recipe.opinion_rate),
-        augmentation=_augmentation(recipe),
-        checkpoint=folder / "opinions.npz",
-        report=lambda progress: report("hearing the teachers out", progress),
-    )
+def _load(model: Any, path: Path) -> None:
+    with np.load(path, allow_pickle=False) as arrays:
+        model.set_weights([arrays[f"w{index}"] for index in range(len(arrays.files))])
+
+
+def _save(model: Any, path: Path) -> None:
+    part = path.with_suffix(".part")
+    weights: dict[str, Any] = {f"w{i}": value for i, value in enumerate(model.get_weights())}
+    with part.open("wb") as file:
+        np.savez(file, **weights)
+    part.replace(path)
 
 
 def _opinions(material: Material, tracks: NDArray[np.int32], teachers: Sequence[Taught]) -> batches.Examples:
