@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -39,6 +43,32 @@ def serving_network(model: Any) -> Any:
     copy = keras.models.clone_model(uncompiled, clone_function=in_float32)
     copy.set_weights(model.get_weights())
     return keras.Model(copy.inputs[0], copy.output[network.GENRE_OUTPUT], name=model.name)
+
+
+def from_file(path: Path) -> bytes:
+    """Convert a network that was saved as ``.keras``, as `to_tflite` does.
+
+    TensorFlow alone has the converter: where Keras runs on another backend, another process does it.
+
+    Raises
+    ------
+    ModelError
+        It cannot be converted.
+    """
+    import keras
+
+    if keras.backend.backend() == "tensorflow":
+        return to_tflite(keras.saving.load_model(path, compile=False))
+    done = subprocess.run(  # noqa: S603 - ourselves
+        [sys.executable, "-m", __name__, path],
+        env=os.environ | {"KERAS_BACKEND": "tensorflow", "CUDA_VISIBLE_DEVICES": ""},
+        capture_output=True,
+        check=False,
+    )
+    if done.returncode:
+        said = done.stderr.decode(errors="replace").strip().splitlines() or [str(done.returncode)]
+        raise ModelError(f"{path}: cannot be converted by TensorFlow: {said[-1]}")
+    return done.stdout
 
 
 def to_tflite(model: Any, *, quantise: bool = True, seed: int = 0) -> bytes:
@@ -125,3 +155,7 @@ def _plausible_patches(shape: tuple[int, ...], *, seed: int) -> NDArray[np.float
     noise = rng.normal(0.0, 0.08, (4, n_mels, frames))
     patches = np.clip(slope + bands + beats + noise, 0.0, 1.0).astype(np.float32)
     return np.repeat(patches[..., None], channels, axis=-1)
+
+
+if __name__ == "__main__":
+    sys.stdout.buffer.write(from_file(Path(sys.argv[1])))

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 
 from genretagd.errors import CorpusError
 from genretagd.ml.training import augment, network
+from genretagd.ml.training.ahead import Batch, Making, makers_needed
 from genretagd.ml.training.batches import Drawer, Dress, Examples, Floats, add_channel
 
 CHECKPOINT_VERSION: Final = 1
@@ -137,9 +137,10 @@ def fit(
     if checkpoint is not None and checkpoint.exists():
         history, best, first = _restore(model, optimizer, checkpoint, schedule=schedule)
     started = time.monotonic()
-    with ThreadPoolExecutor(1) as ahead:
+    with Making(drawer, makers=makers_needed()) as making:
+        batches = making.batches(first, schedule.epochs, steps=steps)
         for epoch in range(first, schedule.epochs):
-            loss = _epoch(model, drawer, epoch=epoch, steps=steps, ahead=ahead)
+            loss = _epoch(model, batches, steps=steps)
             seen = _validate(model, optimizer, validation, frames=drawer.frames, dress=drawer.dress)
             left = (time.monotonic() - started) / (epoch + 1 - first) * (schedule.epochs - epoch - 1)
             step = Progress(epoch + 1, schedule.epochs, loss, seen[0], seen[1], left)
@@ -213,23 +214,17 @@ def _compile(model: Any, *, schedule: Schedule, steps: int) -> Any:
     if network.TEACHER_OUTPUT in model.output:
         losses[network.TEACHER_OUTPUT] = teacher_loss
     weights = {name: schedule.teacher_weight if name == network.TEACHER_OUTPUT else 1.0 for name in losses}
-    model.compile(optimizer=optimizer, loss=losses, loss_weights=weights, jit_compile=False)
+    compiled = keras.backend.backend() == "jax"  # needs it; TensorFlow is slower by it on processors
+    model.compile(optimizer=optimizer, loss=losses, loss_weights=weights, jit_compile=compiled)
     optimizer.build(model.trainable_variables)
     return optimizer
 
 
-def _epoch(model: Any, drawer: Drawer, *, epoch: int, steps: int, ahead: ThreadPoolExecutor) -> float:
-    """Train for one epoch, the next batch being made meanwhile, and return the mean loss."""
-    size = drawer.batch_size
-    order = drawer.epoch_order(epoch, steps=steps)
-    coming = ahead.submit(drawer.batch, order[:size], epoch=epoch, step=0)
+def _epoch(model: Any, batches: Iterator[Batch], *, steps: int) -> float:
+    """Train for one epoch and return the mean loss."""
     total = 0.0
-    for step in range(steps):
-        x, y = coming.result()
-        if step + 1 < steps:
-            coming = ahead.submit(
-                drawer.batch, order[(step + 1) * size : (step + 2) * size], epoch=epoch, step=step + 1
-            )
+    for _ in range(steps):
+        x, y = next(batches)
         model.reset_metrics()
         total += float(np.ravel(model.train_on_batch(x, y))[0])
     return total / steps

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,6 +38,13 @@ class Pictures:
     track_of: NDArray[np.int32]
     artists: tuple[str, ...]
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Send another process the place of the array, not the array."""
+        values = self.values
+        if not isinstance(values, np.memmap):
+            return Pictures, (values, self.widths, self.track_of, self.artists)
+        return _opened, (str(values.filename), values.shape, self.widths, self.track_of, self.artists)
+
     def row(self, index: int) -> NDArray[np.uint8]:
         """Return an excerpt's picture `[shape=(n_mels, its own columns)]`."""
         return self.values[index, :, : self.widths[index]]
@@ -53,6 +61,16 @@ class Pictures:
     def strip(self, track: int) -> NDArray[np.uint8]:
         """Return the excerpts of one track side by side."""
         return np.concatenate(self.excerpts(track), axis=1)
+
+
+def _opened(
+    file: str,
+    shape: tuple[int, ...],
+    widths: NDArray[np.int32],
+    track_of: NDArray[np.int32],
+    artists: tuple[str, ...],
+) -> Pictures:
+    return Pictures(np.memmap(file, np.uint8, mode="r", shape=shape), widths, track_of, artists)
 
 
 class Rows(Sequence[NDArray[np.uint8]]):

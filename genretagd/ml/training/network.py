@@ -10,7 +10,7 @@ TEACHER_OUTPUT: Final = "teacher"
 EMBEDDING: Final = "embedding"
 TRUNK_END: Final = "moments"
 
-DEFAULT_CHANNELS: Final = (24, 40, 64, 96, 96, 160, 160)
+DEFAULT_CHANNELS: Final = (16, 40, 64, 104, 104, 176, 176)
 DEFAULT_EMBEDDING: Final = 256
 TEACHER_STRIDE: Final = 16
 
@@ -71,9 +71,10 @@ def build_default(
 
     The patch is first made independent of gain and contrast (zero mean, unit variance over the whole
     patch) and given a second channel from which each mel band's own mean over time is taken away, so that
-    a collection's equalisation need not be learnt. Convolutions then reduce time and frequency by 16; a
-    kernel as high as what is left of the frequency axis keeps apart what happens in low and high bands,
-    and yields one vector for every 16 frames. The teacher's targets are predicted from each of them, the
+    a collection's equalisation need not be learnt. Convolutions then reduce time and frequency by 16, with
+    a residual block (He et al. 2016) at each of the three resolutions below a quarter; a kernel as high as
+    what is left of the frequency axis keeps apart what happens in low and high bands, and yields one vector
+    for every 16 frames. The teacher's targets are predicted from each of them, the
     genre from their mean and maximum over time together with the mean of the predicted targets.
 
     Parameters
@@ -85,7 +86,8 @@ def build_default(
     n_mels, frames : int
         Height and width of a patch, multiples of 16.
     channels : sequence of int
-        Channels of the seven convolutions.
+        Channels of the seven convolutions outside the residual blocks. The first two work on the largest
+        images and cost most time for what they are worth: few are enough.
     embedding : int
         Size of the vector of 16 frames.
     dropout : float
@@ -110,12 +112,15 @@ def build_default(
     x = _convolve(x, first, size=5, strides=2, name="conv1")
     x = _convolve(x, second, strides=2, name="conv2")
     x = _convolve(x, third, name="conv3")
+    x = _refine(x, name="block3")
     x = layers.MaxPooling2D(2)(x)
     x = _convolve(x, others[0], name="conv4")
     x = _convolve(x, others[1], name="conv5")
+    x = _refine(x, name="block5")
     x = layers.MaxPooling2D(2)(x)
     x = _convolve(x, others[2], name="conv6")
     x = _convolve(x, others[3], name="conv7")
+    x = _refine(x, name="block7")
     x = _convolve(x, embedding, size=(x.shape[1], 1), padding="valid", name="bands")
     steps = layers.Reshape((x.shape[2], embedding), name="steps")(x)
     moments = layers.Concatenate(name=TRUNK_END)([ops.mean(steps, axis=1), ops.max(steps, axis=1)])
@@ -175,6 +180,32 @@ def _convolve(
     """Convolve, normalise the batch, rectify."""
     from keras import layers
 
-    x = layers.Conv2D(filters, size, strides=strides, padding=padding, use_bias=False, name=name)(x)
-    x = layers.BatchNormalization(momentum=0.95, name=f"{name}_norm")(x)
+    x = _normalise(x, filters, name=name, size=size, strides=strides, padding=padding)
     return layers.ReLU(name=f"{name}_relu")(x)
+
+
+def _refine(x: Any, *, name: str) -> Any:
+    """Add what two convolutions make of `x` to it; they begin with nothing."""
+    from keras import layers
+
+    filters = x.shape[-1]
+    change = _convolve(x, filters, name=f"{name}_in")
+    change = _normalise(change, filters, name=f"{name}_out", first_scale="zeros")
+    return layers.ReLU(name=f"{name}_relu")(layers.Add(name=name)([x, change]))
+
+
+def _normalise(
+    x: Any,
+    filters: int,
+    *,
+    name: str,
+    size: int | tuple[int, int] = 3,
+    strides: int = 1,
+    padding: str = "same",
+    first_scale: str = "ones",
+) -> Any:
+    """Convolve and normalise the batch."""
+    from keras import layers
+
+    x = layers.Conv2D(filters, size, strides=strides, padding=padding, use_bias=False, name=name)(x)
+    return layers.BatchNormalization(momentum=0.95, gamma_initializer=first_scale, name=f"{name}_norm")(x)

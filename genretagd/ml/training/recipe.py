@@ -48,6 +48,8 @@ class Recipe:
         As in `lessons.Mixture`.
     pretrain_epochs : int
         Rounds on the pool's teacher opinions alone, beforehand; only with a pool and a teacher.
+    pretrain_batch_size : int
+        Patches per batch of these rounds; 0 for `batch_size`.
     pretrain_rate, pretrain_averaging : float
         Learning rate and averaging of these rounds.
     opinion_epochs : int
@@ -79,6 +81,7 @@ class Recipe:
     stated_share: float = 0.7
     guess_share: float = 0.0
     pretrain_epochs: int = 0
+    pretrain_batch_size: int = 0
     pretrain_rate: float = 2e-3
     pretrain_averaging: float = 0.998
     opinion_epochs: int = 0
@@ -275,6 +278,7 @@ def _hear_teachers(
             schedule = _schedule(
                 recipe,
                 epochs=recipe.pretrain_epochs,
+                batch_size=recipe.pretrain_batch_size,
                 rate=recipe.pretrain_rate,
                 averaging=recipe.pretrain_averaging,
             )
@@ -312,6 +316,7 @@ def _schedule(
     recipe: Recipe,
     *,
     epochs: int | None = None,
+    batch_size: int = 0,
     rate: float | None = None,
     averaging: float | None = None,
     patience: int = 0,
@@ -319,7 +324,7 @@ def _schedule(
     return loop.Schedule(
         epochs=epochs or recipe.epochs,
         steps=recipe.steps if epochs is None else 0,
-        batch_size=recipe.batch_size,
+        batch_size=batch_size or recipe.batch_size,
         learning_rate=rate or recipe.learning_rate,
         weight_decay=recipe.weight_decay,
         averaging=averaging or recipe.averaging,
@@ -359,12 +364,18 @@ def _shown(material: Material, tracks: NDArray[np.int32], *, seed_arch: bool) ->
 def _dress(arch: Arch) -> batches.Dress:
     if arch == "default":
         return batches.add_channel
-    colours = colour_map().astype(np.float32) / np.float32(255.0)
+    return _Coloured(colour_map().astype(np.float32) / np.float32(255.0))
 
-    def coloured(patches: NDArray[np.float32]) -> NDArray[np.float32]:
-        return np.asarray(colours[np.rint(np.clip(patches, 0.0, 1.0) * 255.0).astype(np.intp)], np.float32)
 
-    return coloured
+@dataclass(frozen=True, slots=True, eq=False)
+class _Coloured:
+    """Gives patches the colours of the seed's pictures."""
+
+    colours: NDArray[np.float32]
+
+    def __call__(self, patches: NDArray[np.float32]) -> NDArray[np.float32]:
+        places = np.rint(np.clip(patches, 0.0, 1.0) * 255.0).astype(np.intp)
+        return np.asarray(self.colours[places], np.float32)
 
 
 def _as_rows(history: loop.History) -> list[dict[str, float]]:

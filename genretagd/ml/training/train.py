@@ -226,11 +226,31 @@ def _fit(
     shared: Path,
     title: str,
 ) -> _Run:
-    """Fit one model and write it as a bundle; one that is there already is taken."""
-    finished = folder / "history.json"
-    if finished.exists():
-        listener.note(f"{title}: done before, taken over")
-        return _Run(load_bundle(folder / "bundle"), json.loads(finished.read_text()))
+    """Fit one model and write it as a bundle; what is there already is taken."""
+    learnt, trained, written = folder / "history.json", folder / TRAINABLE, folder / "bundle"
+    if learnt.exists():
+        listener.note(f"{title}: learnt before, taken over")
+    else:
+        history = _learn(prepared, plan, folder, split, tracks, shared=shared, title=title, listener=listener)
+        state.write_json(learnt, history)
+    if not written.exists():
+        listener.stage(f"{title}: writing the network", 0)
+        _write_bundle(trained, plan, prepared, folder)
+    return _Run(load_bundle(written), json.loads(learnt.read_text()))
+
+
+def _learn(
+    prepared: Prepared,
+    plan: Plan,
+    folder: Path,
+    split: splits.Split,
+    tracks: NDArray[np.int32],
+    *,
+    shared: Path,
+    title: str,
+    listener: Listener,
+) -> list[dict[str, float]]:
+    """Make one network, keep it in `folder`, and return how it learnt."""
     stages: list[str] = []
 
     def report(stage: str, progress: loop.Progress) -> None:
@@ -251,13 +271,13 @@ def _fit(
         base=plan.base,
         report=report,
     )
-    listener.stage(f"{title}: writing the network", 0)
-    bundle = _as_bundle(model, plan, prepared, folder)
-    state.write_json(finished, history)
-    return _Run(bundle, history)
+    part = folder / f"part-{TRAINABLE}"
+    model.save(part)
+    part.replace(folder / TRAINABLE)
+    return history
 
 
-def _as_bundle(model: Any, plan: Plan, prepared: Prepared, folder: Path) -> Bundle:
+def _write_bundle(trained: Path, plan: Plan, prepared: Prepared, folder: Path) -> None:
     ingredients = plan.ingredients
     description = Bundle(
         name=plan.name,
@@ -268,16 +288,14 @@ def _as_bundle(model: Any, plan: Plan, prepared: Prepared, folder: Path) -> Bund
         excerpts=heard(plan.recipe.arch, learnt=ingredients.excerpts),
         patch=geometry(plan.recipe.arch),
     )
-    trainable = folder / TRAINABLE
-    model.save(trainable)
     files: dict[str, bytes | Path] = {
-        MODEL: export.to_tflite(model),
-        TRAINABLE: trainable,
+        MODEL: export.from_file(trained),
+        TRAINABLE: trained,
         ingredients.front_end.filter_bank: _npy(mel_filter_bank(ingredients.front_end)),
     }
     if description.patch.colormap is not None:
         files[COLOUR_FILE] = _npy(colour_map())
-    return write_bundle(folder / "bundle", description, files=files)
+    write_bundle(folder / "bundle", description, files=files)
 
 
 def _logits(

@@ -45,6 +45,7 @@ class Shown:
     def __call__(self, model, examples, *, schedule, report, **_):
         report(loop.Progress(schedule.epochs, schedule.epochs, 1.0, None, None, 0.0))
         self.stages[-1].examples = examples
+        self.stages[-1].schedule = schedule
         self.stages[-1].before = {layer.name: layer.get_weights() for layer in model.layers}
         model.set_weights([weight + 1.0 for weight in model.get_weights()])
         return loop.History()
@@ -128,3 +129,11 @@ def test_a_teacher_that_has_heard_nothing_of_the_pool_is_still_listened_to(learn
 
 def test_without_such_rounds_nothing_but_genres_is_learnt(learn):
     assert list(learn(material())) == ["training"]
+
+
+def test_rounds_on_the_pool_alone_may_have_larger_batches(learn):
+    settings = {"batch_size": 2, "pretrain_epochs": 1, "opinion_epochs": 1}
+    stages = learn(material(), pretrain_batch_size=3, **settings)
+    assert [stage.schedule.batch_size for stage in stages.values()] == [3, 2, 2]
+    usual = learn(material(), folder="other", **settings)
+    assert [stage.schedule.batch_size for stage in usual.values()] == [2, 2, 2]

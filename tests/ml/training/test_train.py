@@ -138,6 +138,22 @@ def test_a_killed_run_goes_on_to_the_same_result(trained, corpus, tmp_path):
     assert hashes(tmp_path / "mine")["metrics.json"] == hashes(whole / "mine")["metrics.json"]
 
 
+def test_what_was_learnt_before_a_kill_is_not_learnt_again(trained, corpus, tmp_path, monkeypatch):
+    whole, _ = trained
+
+    def killed(_):
+        raise Killed
+
+    with monkeypatch.context() as patched:
+        patched.setattr(module.export, "from_file", killed)
+        with pytest.raises(Killed):
+            train(corpus, plan(tmp_path), Silent())
+    monkeypatch.setattr(module, "learn", None)
+    train(corpus, plan(tmp_path), Silent())
+    for name in ("model.tflite", "metrics.json"):
+        assert hashes(tmp_path / "mine")[name] == hashes(whole / "mine")[name]
+
+
 def test_the_state_of_another_run_is_not_gone_on_with(corpus, tmp_path):
     with pytest.raises(Killed):
         train(corpus, plan(tmp_path), Killer(2))
