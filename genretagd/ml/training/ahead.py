@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections import deque
-from collections.abc import Iterator
-from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
-from multiprocessing import get_context
-from typing import Any, Final, Self
+from collections.abc import Generator, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, Final
 
+import numpy as np
+from numpy.typing import NDArray
+
+from genretagd.errors import CorpusError
 from genretagd.ml.training.batches import Drawer, Floats
+from genretagd.ml.training.isolation import Failure, Isolated
 
 Batch = tuple[Floats, dict[str, Floats]]
 
@@ -28,64 +32,88 @@ def makers_needed() -> int:
     return max(0, min(MOST_MAKERS, (os.cpu_count() or 1) - 1))
 
 
-class Making:
-    """Makes the batches of a training in their order; use it as a context.
+def batches(drawer: Drawer, *, first: int, end: int, steps: int, makers: int = 0) -> Generator[Batch]:
+    """Yield the batches of epochs from `first` on, up to `end`, in their order.
 
     Parameters
     ----------
     drawer : Drawer
         What makes one. With processes it is sent to each of them.
+    first, end : int
+        Epochs.
+    steps : int
+        Batches per epoch.
     makers : int
-        Number of processes; 0 for a thread of this one. The batches are the same.
+        Number of processes, which end with the generator; 0 for a thread of this one. Batches are the same.
+
+    Raises
+    ------
+    CorpusError
+        A process failed.
     """
+    orders = _Orders(drawer, first, end, steps)
+    made = _by_processes(drawer, orders, makers) if makers else _by_a_thread(drawer, orders)
+    yield from made
 
-    def __init__(self, drawer: Drawer, *, makers: int = 0) -> None:
-        self._drawer, self._depth = drawer, max(1, 2 * makers)
-        self._pool: Executor
-        if makers:
-            self._pool = ProcessPoolExecutor(
-                makers, get_context("spawn"), initializer=_Maker.begin, initargs=(drawer,)
-            )
-            self._make = _Maker.make
-        else:
-            self._pool = ThreadPoolExecutor(1)
-            self._make = drawer.batch
 
-    def __enter__(self) -> Self:
-        return self
+@dataclass(frozen=True, slots=True)
+class _Order:
+    """Which batch to make: of which tracks, in which epoch and step."""
 
-    def __exit__(self, *_: object) -> None:
-        self._pool.shutdown(wait=True, cancel_futures=True)
+    tracks: NDArray[np.intp]
+    epoch: int
+    step: int
 
-    def batches(self, first: int, end: int, *, steps: int) -> Iterator[Batch]:
-        """Yield the batches of epochs from `first` on, up to `end`, each of so many steps."""
-        asked = self._asked(first, end, steps=steps)
-        coming: deque[Future[Batch]] = deque()
-        for future in asked:
-            coming.append(future)
-            if len(coming) > self._depth:
-                yield coming.popleft().result()
-        while coming:
-            yield coming.popleft().result()
 
-    def _asked(self, first: int, end: int, *, steps: int) -> Iterator[Future[Batch]]:
+class _Orders(Sequence[_Order]):
+    """The orders of some epochs, drawn when they are asked for."""
+
+    def __init__(self, drawer: Drawer, first: int, end: int, steps: int) -> None:
+        self._drawer, self._first, self._end, self._steps = drawer, first, end, steps
+        self._drawn: tuple[int, NDArray[np.intp]] = (-1, np.empty(0, np.intp))
+
+    def __len__(self) -> int:
+        return (self._end - self._first) * self._steps
+
+    def __getitem__(self, index: Any) -> Any:
+        epoch, step = self._first + index // self._steps, index % self._steps
+        if self._drawn[0] != epoch:
+            self._drawn = (epoch, self._drawer.epoch_order(epoch, steps=self._steps))
         size = self._drawer.batch_size
-        for epoch in range(first, end):
-            order = self._drawer.epoch_order(epoch, steps=steps)
-            for step in range(steps):
-                tracks = order[step * size : (step + 1) * size]
-                yield self._pool.submit(self._make, tracks, epoch=epoch, step=step)
+        return _Order(self._drawn[1][step * size : (step + 1) * size], epoch, step)
 
 
+@dataclass(frozen=True, slots=True)
 class _Maker:
-    """What a process that makes batches knows."""
+    """Carries an order out."""
 
     drawer: Drawer
 
-    @classmethod
-    def begin(cls, drawer: Drawer) -> None:
-        cls.drawer = drawer
+    def __call__(self, order: _Order) -> Batch:
+        return self.drawer.batch(order.tracks, epoch=order.epoch, step=order.step)
 
-    @classmethod
-    def make(cls, tracks: Any, *, epoch: int, step: int) -> Batch:
-        return cls.drawer.batch(tracks, epoch=epoch, step=step)
+
+def _by_a_thread(drawer: Drawer, orders: _Orders) -> Iterator[Batch]:
+    """Have the next batch made while this one is learnt from."""
+    make = _Maker(drawer)
+    with ThreadPoolExecutor(1) as thread:
+        coming = None
+        for index in range(len(orders)):
+            ready, coming = coming, thread.submit(make, orders[index])
+            if ready is not None:
+                yield ready.result()
+        if coming is not None:
+            yield coming.result()
+
+
+def _by_processes(drawer: Drawer, orders: _Orders, makers: int) -> Iterator[Batch]:
+    """Have as many made at once as there are processes, and put them into their order."""
+    ready: dict[int, Batch] = {}
+    wanted = 0
+    for index, made in Isolated(_Maker(drawer), jobs=makers).run(orders):
+        if isinstance(made, Failure):
+            raise CorpusError(f"training: a batch could not be made, {made.problem}; start it again to go on")
+        ready[index] = made
+        while wanted in ready:
+            yield ready.pop(wanted)
+            wanted += 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
@@ -13,8 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from genretagd.errors import CorpusError
-from genretagd.ml.training import augment, network
-from genretagd.ml.training.ahead import Batch, Making, makers_needed
+from genretagd.ml.training import ahead, augment, network
 from genretagd.ml.training.batches import Drawer, Dress, Examples, Floats, add_channel
 
 CHECKPOINT_VERSION: Final = 1
@@ -137,8 +137,10 @@ def fit(
     if checkpoint is not None and checkpoint.exists():
         history, best, first = _restore(model, optimizer, checkpoint, schedule=schedule)
     started = time.monotonic()
-    with Making(drawer, makers=makers_needed()) as making:
-        batches = making.batches(first, schedule.epochs, steps=steps)
+    making = ahead.batches(
+        drawer, first=first, end=schedule.epochs, steps=steps, makers=ahead.makers_needed()
+    )
+    with closing(making) as batches:
         for epoch in range(first, schedule.epochs):
             loss = _epoch(model, batches, steps=steps)
             seen = _validate(model, optimizer, validation, frames=drawer.frames, dress=drawer.dress)
@@ -220,7 +222,7 @@ def _compile(model: Any, *, schedule: Schedule, steps: int) -> Any:
     return optimizer
 
 
-def _epoch(model: Any, batches: Iterator[Batch], *, steps: int) -> float:
+def _epoch(model: Any, batches: Iterator[ahead.Batch], *, steps: int) -> float:
     """Train for one epoch and return the mean loss."""
     total = 0.0
     for _ in range(steps):

@@ -1,15 +1,18 @@
 """Batches come in their order and are the same whoever makes them."""
 
+import multiprocessing
+import operator
 import os
 import pickle
+import threading
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from spectrograms import picture
 
+from genretagd.errors import CorpusError
 from genretagd.ml.training import ahead, augment, batches, network
-from genretagd.ml.training.ahead import Making
 from genretagd.ml.training.batches import Drawer, Examples
 from genretagd.ml.training.material import Pictures, Rows
 from genretagd.ml.training.recipe import _dress
@@ -34,8 +37,7 @@ def drawer(*, tracks=20, dress=batches.add_channel):
 
 
 def made(given, *, makers, first=0, end=2, steps=3):
-    with Making(given, makers=makers) as making:
-        return list(making.batches(first, end, steps=steps))
+    return list(ahead.batches(given, first=first, end=end, steps=steps, makers=makers))
 
 
 @pytest.mark.parametrize("makers", [0, 2], ids=["a thread", "two processes"])
@@ -62,10 +64,17 @@ def test_a_training_that_goes_on_is_given_what_it_would_have_been_given():
 
 @pytest.mark.parametrize("makers", [0, 2], ids=["a thread", "two processes"])
 def test_a_training_that_stops_early_leaves_nothing_running(makers):
-    with Making(drawer(), makers=makers) as making:
-        next(making.batches(0, 1000, steps=1000))
-    with pytest.raises(RuntimeError, match="after shutdown"):
-        next(making.batches(0, 1, steps=1))
+    making = ahead.batches(drawer(), first=0, end=1000, steps=1000, makers=makers)
+    next(making)
+    assert len(multiprocessing.active_children()) == makers
+    making.close()
+    assert not multiprocessing.active_children()
+    assert threading.active_count() == 1
+
+
+def test_a_batch_that_cannot_be_made_ends_the_training():
+    with pytest.raises(CorpusError, match="a batch could not be made"):
+        made(drawer(dress=operator.not_), makers=1)
 
 
 def test_the_seed_networks_batches_can_be_made_elsewhere_too():
