@@ -102,7 +102,8 @@ class Drawer:
             picture = examples.pictures[i]
             n_frames = picture.shape[1]
             cut = augment.draw_cut(rng, n_frames=n_frames, frames=self.frames, stretch=self.how.stretch)
-            patches.append(augment.take(picture, cut=cut, frames=self.frames))
+            patch = augment.take(picture, cut=cut, frames=self.frames, interpolate=self.how.interpolate)
+            patches.append(patch)
             if self.steps and examples.teacher is not None:
                 taught.append(
                     targets.spread(examples.teacher[i], cut=cut, n_frames=n_frames, steps=self.steps)

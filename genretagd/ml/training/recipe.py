@@ -187,7 +187,7 @@ def learn(
         model,
         shown,
         schedule=_main_schedule(recipe, len(shown.share), patience=recipe.patience if len(valid) else 0),
-        augmentation=augment.NOTHING if seed_arch else _augmentation(recipe),
+        augmentation=augment.NOTHING if seed_arch else replace(_augmentation(recipe), interpolate=False),
         validation=_shown(material, valid, seed_arch=seed_arch) if len(valid) else None,
         dress=_dress(recipe.arch),
         checkpoint=folder / "checkpoint.npz",

@@ -34,6 +34,17 @@ def test_stretching_keeps_what_sounds_when():
     np.testing.assert_allclose(patch[0], np.linspace(0, 1, 32), atol=1e-6)
 
 
+@pytest.mark.parametrize("cut", [Cut(7.3, 32.0), Cut(6.5, 32.0), Cut(3.1, 41.7), Cut(0.0, 24.2)])
+def test_without_interpolation_every_frame_is_one_of_the_spectrograms_in_their_order(cut):
+    spectrogram = np.random.default_rng(0).integers(0, 256, (16, 60)).astype(np.uint8)
+    spectrogram[0, :], spectrogram[1, :] = 0, 255
+    patch = augment.take(spectrogram, cut=cut, frames=32, interpolate=False)
+    frames = {column.tobytes(): place for place, column in enumerate(spectrogram.T)}
+    places = [frames[np.rint(column * 255).astype(np.uint8).tobytes()] for column in patch.T]
+    middles = cut.start + (np.arange(32) + 0.5) * (cut.length / 32) - 0.5
+    assert np.abs(places - middles).max() <= 0.5 + 1e-6
+
+
 def test_a_patch_without_contrast_becomes_zero():
     assert not augment.take(np.full((8, 20), 90, np.uint8), cut=Cut(0, 16), frames=16).any()
 

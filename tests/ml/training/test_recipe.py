@@ -42,10 +42,11 @@ class Shown:
     def __init__(self):
         self.stages = []
 
-    def __call__(self, model, examples, *, schedule, report, **_):
+    def __call__(self, model, examples, *, schedule, augmentation, report, **_):
         report(loop.Progress(schedule.epochs, schedule.epochs, 1.0, None, None, 0.0))
         self.stages[-1].examples = examples
         self.stages[-1].schedule = schedule
+        self.stages[-1].augmentation = augmentation
         self.stages[-1].before = {layer.name: layer.get_weights() for layer in model.layers}
         model.set_weights([weight + 1.0 for weight in model.get_weights()])
         return loop.History()
@@ -93,6 +94,11 @@ def test_opinions_are_learnt_from_the_pool_then_from_the_training_tracks_too_the
     assert pictures_of(stages["training"]) == {*TRAIN, *POOL}
     assert not stages["pretraining"].examples.genres.any()
     assert not stages["hearing the teachers out"].examples.genres.any()
+
+
+def test_genres_are_learnt_from_frames_as_rough_as_those_that_are_served(learn):
+    stages = learn(material(), pretrain_epochs=1, opinion_epochs=1)
+    assert [stage.augmentation.interpolate for stage in stages.values()] == [True, True, False]
 
 
 def test_heads_that_learn_nothing_from_opinions_start_afresh(learn):
