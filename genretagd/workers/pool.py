@@ -105,6 +105,7 @@ class Worker:
         self._buffer = bytearray()
         self._in_hand: Path | None = None
         self._caller = 0
+        self._handing = threading.Lock()  # over who closes the streams of a process that is ended
 
     def start(self) -> None:
         """Start the process now; a running one stays.
@@ -173,14 +174,15 @@ class Worker:
 
         Safe by construction, see docs/architecture.md: what cannot be cleared up now is at the next start.
         """
-        in_hand = self._in_hand
-        process, self._process = self._process, None  # another thread may be waiting for its reply
+        with self._handing:
+            in_hand = self._in_hand
+            process, self._process = self._process, None
         if process is None:
             return
         process.kill()
         if in_hand is None or self._caller == threading.get_ident():
             _release(process)
-        else:  # its caller, in another thread, waits on the streams: it hears their end and closes them
+        else:  # its caller, in another thread, may be waiting on the streams: it closes them when it is done
             process.wait()
         if in_hand is not None:
             from genretagd.tagging.sweeping import directory_of, sweep  # noqa: PLC0415 - for the rare case only
@@ -207,13 +209,18 @@ class Worker:
         request = {"op": op, "path": path, "limit": self._limit, "arguments": arguments or {}}
         self._caller = threading.get_ident()
         self._in_hand = path
+        process = self._process
         try:
             reply = decode(self._exchange(encode(request), path))
         except WorkerError:
             self.kill()
             raise
         finally:
-            self._in_hand = None
+            with self._handing:
+                self._in_hand = None
+                ended = self._process is not process
+            if ended and process is not None:
+                _release(process)
         return result_of(reply, op, path)
 
     def _exchange(self, line: bytes, path: Path) -> bytes:
@@ -251,7 +258,6 @@ class Worker:
         with contextlib.suppress(subprocess.TimeoutExpired):
             status = process.wait(5.0)
         self.kill()
-        _release(process)  # where another thread has ended it, this is left to do
         how = f"ended by {signal.Signals(-status).name}" if status < 0 else f"exited with {status}"
         if status > 0 and self._calls == 1:
             raise WorkerError(f"worker: {how} before its first reply, see GENRETAGD_WORKER_STDERR=1")

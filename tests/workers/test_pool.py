@@ -87,6 +87,26 @@ def test_a_worker_that_crashes_costs_one_track(worker, track):
     assert worker.read_genres(track).format
 
 
+def test_a_worker_that_is_ended_elsewhere_as_its_reply_arrives_leaves_nothing_open(
+    worker, track, monkeypatch
+):
+    worker.read_genres(track)
+    process, exchange = worker._process, worker._exchange
+
+    def ended_elsewhere(line, path):
+        reply = exchange(line, path)
+        other = threading.Thread(target=worker.kill)
+        other.start()
+        other.join()
+        return reply
+
+    monkeypatch.setattr(worker, "_exchange", ended_elsewhere)
+    assert worker.read_genres(track).format
+    assert process.poll() is not None
+    assert process.stdin.closed
+    assert process.stdout.closed
+
+
 def test_a_worker_ends_when_its_parent_is_gone(worker, track):
     worker.read_genres(track)
     process = worker._process
