@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Final
@@ -33,7 +33,7 @@ def makers_needed() -> int:
 
 
 def batches(drawer: Drawer, *, first: int, end: int, steps: int, makers: int = 0) -> Generator[Batch]:
-    """Yield the batches of epochs from `first` on, up to `end`, in their order.
+    """Return the batches of epochs from `first` on, up to `end`, in their order.
 
     Parameters
     ----------
@@ -52,8 +52,7 @@ def batches(drawer: Drawer, *, first: int, end: int, steps: int, makers: int = 0
         A process failed.
     """
     orders = _Orders(drawer, first, end, steps)
-    made = _by_processes(drawer, orders, makers) if makers else _by_a_thread(drawer, orders)
-    yield from made
+    return _by_processes(drawer, orders, makers) if makers else _by_a_thread(drawer, orders)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +92,7 @@ class _Maker:
         return self.drawer.batch(order.tracks, epoch=order.epoch, step=order.step)
 
 
-def _by_a_thread(drawer: Drawer, orders: _Orders) -> Iterator[Batch]:
+def _by_a_thread(drawer: Drawer, orders: _Orders) -> Generator[Batch]:
     """Have the next batch made while this one is learnt from."""
     make = _Maker(drawer)
     with ThreadPoolExecutor(1) as thread:
@@ -106,7 +105,7 @@ def _by_a_thread(drawer: Drawer, orders: _Orders) -> Iterator[Batch]:
             yield coming.result()
 
 
-def _by_processes(drawer: Drawer, orders: _Orders, makers: int) -> Iterator[Batch]:
+def _by_processes(drawer: Drawer, orders: _Orders, makers: int) -> Generator[Batch]:
     """Have as many made at once as there are processes, and put them into their order."""
     ready: dict[int, Batch] = {}
     wanted = 0

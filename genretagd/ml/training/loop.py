@@ -70,6 +70,13 @@ class Progress:
     validation_accuracy: float | None
     seconds_left: float
 
+    def told(self) -> str:
+        """Say it in a line, without the time that is left."""
+        text = f"epoch {self.epoch}/{self.epochs}, loss {self.loss:.3f}"
+        if self.validation_loss is not None and self.validation_accuracy is not None:
+            text += f", validation loss {self.validation_loss:.3f}, accuracy {self.validation_accuracy:.1%}"
+        return text
+
 
 @dataclass(slots=True)
 class History:

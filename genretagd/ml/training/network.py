@@ -176,12 +176,15 @@ def _convolve(
     size: int | tuple[int, int] = 3,
     strides: int = 1,
     padding: str = "same",
+    first_scale: str = "ones",
+    rectify: bool = True,
 ) -> Any:
     """Convolve, normalise the batch, rectify."""
     from keras import layers
 
-    x = _normalise(x, filters, name=name, size=size, strides=strides, padding=padding)
-    return layers.ReLU(name=f"{name}_relu")(x)
+    x = layers.Conv2D(filters, size, strides=strides, padding=padding, use_bias=False, name=name)(x)
+    x = layers.BatchNormalization(momentum=0.95, gamma_initializer=first_scale, name=f"{name}_norm")(x)
+    return layers.ReLU(name=f"{name}_relu")(x) if rectify else x
 
 
 def _refine(x: Any, *, name: str) -> Any:
@@ -190,22 +193,5 @@ def _refine(x: Any, *, name: str) -> Any:
 
     filters = x.shape[-1]
     change = _convolve(x, filters, name=f"{name}_in")
-    change = _normalise(change, filters, name=f"{name}_out", first_scale="zeros")
+    change = _convolve(change, filters, name=f"{name}_out", first_scale="zeros", rectify=False)
     return layers.ReLU(name=f"{name}_relu")(layers.Add(name=name)([x, change]))
-
-
-def _normalise(
-    x: Any,
-    filters: int,
-    *,
-    name: str,
-    size: int | tuple[int, int] = 3,
-    strides: int = 1,
-    padding: str = "same",
-    first_scale: str = "ones",
-) -> Any:
-    """Convolve and normalise the batch."""
-    from keras import layers
-
-    x = layers.Conv2D(filters, size, strides=strides, padding=padding, use_bias=False, name=name)(x)
-    return layers.BatchNormalization(momentum=0.95, gamma_initializer=first_scale, name=f"{name}_norm")(x)

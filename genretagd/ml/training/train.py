@@ -257,7 +257,7 @@ def _learn(
         if stage not in stages:
             stages.append(stage)
             listener.stage(f"{title}: {stage}", progress.epochs - progress.epoch + 1)
-        listener.step(_told(progress), seconds_left=progress.seconds_left)
+        listener.step(progress.told(), seconds_left=progress.seconds_left)
 
     own = ~prepared.material.pooled[tracks]
     model, history = learn(
@@ -388,15 +388,6 @@ def _asked(plan: Plan, prepared: Prepared) -> dict[str, Any]:
         "teachers": sorted(str(path) for path in plan.ingredients.teachers),
         "data": digest.hexdigest(),
     }
-
-
-def _told(progress: loop.Progress) -> str:
-    text = f"epoch {progress.epoch}/{progress.epochs}, loss {progress.loss:.3f}"
-    if progress.validation_loss is not None and progress.validation_accuracy is not None:
-        text += (
-            f", validation loss {progress.validation_loss:.3f}, accuracy {progress.validation_accuracy:.1%}"
-        )
-    return text
 
 
 def _npy(values: NDArray[Any]) -> bytes:

@@ -35,7 +35,6 @@ loop.fit(model, examples, schedule=schedule)
 logits = loop.track_logits(model, examples.pictures, frames=32)
 assert (logits.argmax(axis=1) == labels).mean() > 0.9, logits
 model.save(sys.argv[1] + "/model.keras")
-np.save(sys.argv[1] + "/logits.npy", logits)
 sys.stdout.buffer.write(export.from_file(sys.argv[1] + "/model.keras"))
 """
 
