@@ -27,7 +27,11 @@ def makers_needed() -> int:
     """
     import keras
 
-    if all("cpu" in device.lower() for device in keras.distribution.list_devices()):
+    try:
+        devices = keras.distribution.list_devices()
+    except AttributeError:  # Keras has no such list for PyTorch
+        return 0
+    if all("cpu" in device.lower() for device in devices):
         return 0
     return max(0, min(MOST_MAKERS, (os.cpu_count() or 1) - 1))
 

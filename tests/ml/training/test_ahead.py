@@ -95,6 +95,12 @@ def test_pictures_on_disk_are_sent_as_the_place_where_they_lie(tmp_path):
             np.testing.assert_array_equal(pickle.loads(sent)[number], values[number, :, :387])
 
 
+def test_a_backend_that_tells_no_devices_has_its_batches_made_by_a_thread(monkeypatch):
+    keras = pytest.importorskip("keras")
+    monkeypatch.setattr(keras.src.distribution.distribution_lib, "distribution_lib", None)
+    assert ahead.makers_needed() == 0
+
+
 @pytest.mark.parametrize(
     ("devices", "cores", "makers"),
     [(["cpu:0"], 64, 0), (["gpu:0"], 64, ahead.MOST_MAKERS), (["cpu:0", "gpu:0"], 8, 7), (["gpu:0"], 1, 0)],
