@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from genretagd.errors import ModelError
 from genretagd.ml.bundle import ExcerptChoice
 from genretagd.ml.frontend import PatchGeometry, PictureArray
-from genretagd.ml.training import augment, batches, lessons, loop, network
+from genretagd.ml.training import augment, batches, lessons, loop, network, state
 from genretagd.ml.training.lessons import Material, Taught
 
 Arch = Literal["default", "seed"]
@@ -52,6 +52,10 @@ class Recipe:
         Patches per batch of these rounds; 0 for `batch_size`.
     pretrain_rate, pretrain_averaging : float
         Learning rate and averaging of these rounds.
+    settle_epochs : int
+        Further rounds on the same, in which frames are as rough as they are served, nothing made between two.
+    settle_rate : float
+        Learning rate of these rounds.
     opinion_epochs : int
         Rounds on the teachers' opinions about the corpus' own training tracks beside the pool's, between
         pretraining and labels: pools seldom sound like the music that is to be labelled.
@@ -84,6 +88,8 @@ class Recipe:
     pretrain_batch_size: int = 0
     pretrain_rate: float = 2e-3
     pretrain_averaging: float = 0.998
+    settle_epochs: int = 0
+    settle_rate: float = 1e-3
     opinion_epochs: int = 0
     opinion_rate: float = 1e-3
     mixed_precision: bool = False
@@ -257,52 +263,52 @@ def _hear_teachers(
     The heads, which learn nothing from that, start afresh afterwards.
     """
 
-    def hear(stage: str, tracks: NDArray[np.int32], *, schedule: loop.Schedule, checkpoint: Path) -> None:
+    def hear(
+        stage: str, tracks: NDArray[np.int32], *, schedule: loop.Schedule, checkpoint: Path, smooth: bool
+    ) -> None:
         loop.fit(
             model,
             _opinions(material, tracks, teachers),
             schedule=schedule,
-            augmentation=_augmentation(recipe),
+            augmentation=replace(_augmentation(recipe), interpolate=smooth),
             checkpoint=checkpoint,
             report=lambda progress: report(stage, progress),
         )
 
     heads = {name: model.get_layer(name).get_weights() for name in HEADS}
     known = pool[lessons.heard(material, pool, teachers)]
-    pretrained = shared / "pretrained.npz"
-    if recipe.pretrain_epochs and len(known):
-        if pretrained.exists():
-            _load(model, pretrained)
-        else:
-            shared.mkdir(parents=True, exist_ok=True)
-            schedule = _schedule(
-                recipe,
-                epochs=recipe.pretrain_epochs,
-                batch_size=recipe.pretrain_batch_size,
-                rate=recipe.pretrain_rate,
-                averaging=recipe.pretrain_averaging,
-            )
-            hear("pretraining", known, schedule=schedule, checkpoint=shared / "pretraining.npz")
-            _save(model, pretrained)
+    for stage, epochs, rate, smooth in (
+        ("pretraining", recipe.pretrain_epochs, recipe.pretrain_rate, True),
+        ("settling", recipe.settle_epochs, recipe.settle_rate, False),
+    ):
+        if not epochs or not len(known):
+            continue
+        learnt = shared / f"{stage}-done.npz"
+        if learnt.exists():
+            state.load_weights(model, learnt)
+            continue
+        shared.mkdir(parents=True, exist_ok=True)
+        schedule = _schedule(
+            recipe,
+            epochs=epochs,
+            batch_size=recipe.pretrain_batch_size,
+            rate=rate,
+            averaging=recipe.pretrain_averaging,
+        )
+        hear(stage, known, schedule=schedule, checkpoint=shared / f"{stage}.npz", smooth=smooth)
+        state.save_weights(model, learnt)
     if recipe.opinion_epochs:
         tracks = np.concatenate([train[lessons.heard(material, train, teachers)], known])
         schedule = _schedule(recipe, epochs=recipe.opinion_epochs, rate=recipe.opinion_rate)
-        hear("hearing the teachers out", tracks, schedule=schedule, checkpoint=folder / "opinions.npz")
+        hear(
+            "hearing the teachers out",
+            tracks,
+            schedule=schedule,
+            checkpoint=folder / "opinions.npz",
+            smooth=False,
+        )
     for name, fresh in heads.items():
         model.get_layer(name).set_weights(fresh)
-
-
-def _load(model: Any, path: Path) -> None:
-    with np.load(path, allow_pickle=False) as arrays:
-        model.set_weights([arrays[f"w{index}"] for index in range(len(arrays.files))])
-
-
-def _save(model: Any, path: Path) -> None:
-    part = path.with_suffix(".part")
-    weights: dict[str, Any] = {f"w{i}": value for i, value in enumerate(model.get_weights())}
-    with part.open("wb") as file:
-        np.savez(file, **weights)
-    part.replace(path)
 
 
 def _opinions(material: Material, tracks: NDArray[np.int32], teachers: Sequence[Taught]) -> batches.Examples:

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
+
 from genretagd.ml.training.listener import Listener
 
 PLAN: Final = "plan.json"
@@ -44,6 +46,21 @@ def write_json(path: Path, content: Any) -> None:
     part = path.with_name(f"{path.name}.part")
     part.write_text(json.dumps(content), encoding="utf-8")
     part.replace(path)
+
+
+def save_weights(model: Any, path: Path) -> None:
+    """Write a network's weights, whole or not at all."""
+    part = path.with_suffix(".part")
+    weights: dict[str, Any] = {f"w{i}": value for i, value in enumerate(model.get_weights())}
+    with part.open("wb") as file:
+        np.savez(file, **weights)
+    part.replace(path)
+
+
+def load_weights(model: Any, path: Path) -> None:
+    """Give a network the weights that one of the same form left."""
+    with np.load(path, allow_pickle=False) as arrays:
+        model.set_weights([arrays[f"w{index}"] for index in range(len(arrays.files))])
 
 
 def discard_if_empty(work: Path) -> None:
