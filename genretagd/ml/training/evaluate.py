@@ -14,7 +14,7 @@ import numpy as np
 
 from genretagd.errors import CorpusError
 from genretagd.ml.bundle import Bundle
-from genretagd.ml.training import verdict
+from genretagd.ml.training import measured, verdict
 from genretagd.ml.training.corpus import Corpus, genre_key
 from genretagd.ml.training.listener import Listener
 from genretagd.ml.training.listening import track_logits
@@ -95,7 +95,9 @@ def evaluate(
         truth = place[prepared.material.labels]
         if not (truth >= 0).any():
             raise CorpusError(f"{corpus.root}: no usable track of the model's labels in it")
-        outcomes = verdict.outcomes(bundle, logits, truth, groups=prepared.groups)
+        outcomes = replace(
+            verdict.outcomes(bundle, logits, truth, groups=prepared.groups), kinds=measured.kinds(prepared)
+        )
         listener.stage("measuring and writing the report", 0)
         metrics = measure(outcomes, min_confidence=bundle.thresholds.min_confidence, seed=seed)
         page = write_report(

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import numpy as np
 from numpy.typing import NDArray
 
 from genretagd.ml.training.lessons import FOREIGN
 from genretagd.ml.training.prepare import Prepared
+
+OTHER: Final = "other music"
 
 
 def calibrating(prepared: Prepared, tracks: NDArray[np.int32]) -> NDArray[np.bool_]:
@@ -29,6 +33,13 @@ def fewest_groups(prepared: Prepared, tracks: NDArray[np.int32]) -> int:
         len(set(prepared.groups[tracks][labels == number]))
         for number in range(len(prepared.material.label_names))
     )
+
+
+def kinds(prepared: Prepared) -> NDArray[np.str_]:
+    """Return what each track outside the labels is: the name of its output, or that it has none."""
+    material = prepared.material
+    names = np.asarray([*material.label_names, *material.outside_names, OTHER])
+    return np.asarray(names[np.where(material.labels >= 0, material.labels, len(names) - 1)])
 
 
 def truth(prepared: Prepared) -> NDArray[np.int32]:

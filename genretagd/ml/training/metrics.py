@@ -35,6 +35,8 @@ class Outcomes:
         Tracks with the same value are resampled together.
     thresholds : np.ndarray [shape=(tracks,)]
         The confidence from which each track is decided; they differ where they were chosen fold by fold.
+    kinds : np.ndarray [shape=(tracks,)], optional
+        What each track outside the labels is, by name.
     """
 
     names: tuple[str, ...]
@@ -43,6 +45,7 @@ class Outcomes:
     truth: NDArray[np.int32]
     groups: NDArray[Any]
     thresholds: Floats
+    kinds: NDArray[np.str_] | None = None
 
     @property
     def confidence(self) -> Floats:
@@ -69,6 +72,7 @@ class Outcomes:
             self.truth[chosen],
             self.groups[chosen],
             self.thresholds[chosen],
+            None if self.kinds is None else self.kinds[chosen],
         )
 
 
@@ -96,7 +100,8 @@ def measure(
     dict
         Ready for JSON. ``accuracy``, ``macro_f1``, ``ece`` and ``intervals`` concern the tracks inside
         the labels, each with a forced decision; ``decided`` what happens at the threshold;
-        ``outside`` the music that is none of the labels, or None where there is none.
+        ``outside`` the music that is none of the labels, all of it and kind by kind, or None where there is
+        none.
     """
     inside = outcomes.part(outcomes.truth >= 0)
     foreign = outcomes.part(outcomes.truth < 0)
@@ -128,7 +133,7 @@ def measure(
         },
         "coverage": [{"coverage": c, "accuracy": accuracy_at(inside, c)} for c in COVERAGES],
         "reliability": reliability(inside),
-        "outside": _outside(foreign, seed=seed, resamples=resamples) if len(foreign.truth) else None,
+        "outside": _outside(foreign, inside, seed=seed, resamples=resamples) if len(foreign.truth) else None,
     }
 
 
@@ -240,17 +245,26 @@ def per_genre(inside: Outcomes, *, seed: int, resamples: int) -> dict[str, dict[
     }
 
 
-def _outside(foreign: Outcomes, *, seed: int, resamples: int) -> dict[str, Any]:
-    values, intervals = _with_intervals(
-        foreign, {"undecided": lambda part: 1.0 - decided_share(part)}, seed=seed, resamples=resamples
-    )
-    said = np.bincount(foreign.said[foreign.decided], minlength=len(foreign.names))
-    return {
-        "tracks": len(foreign.truth),
-        "undecided": values["undecided"],
-        "intervals": intervals,
-        "taken_for": {name: int(n) for name, n in zip(foreign.names, said, strict=True) if n},
-    }
+def _outside(foreign: Outcomes, inside: Outcomes, *, seed: int, resamples: int) -> dict[str, Any]:
+    """Return what became of foreign music: at the threshold, and where 80 % of `inside` is decided."""
+    surest = np.quantile(inside.confidence, 0.2)
+
+    def told(part: Outcomes) -> dict[str, Any]:
+        values, intervals = _with_intervals(
+            part,
+            {
+                "undecided": lambda drawn: 1.0 - decided_share(drawn),
+                "undecided_at_80_percent_coverage": lambda drawn: float(np.mean(drawn.confidence < surest)),
+            },
+            seed=seed,
+            resamples=resamples,
+        )
+        said = np.bincount(part.said[part.decided], minlength=len(part.names))
+        taken_for = {name: int(n) for name, n in zip(part.names, said, strict=True) if n}
+        return {"tracks": len(part.truth), **values, "intervals": intervals, "taken_for": taken_for}
+
+    kinds = [] if foreign.kinds is None else np.unique(foreign.kinds).tolist()
+    return told(foreign) | {"kinds": {kind: told(foreign.part(foreign.kinds == kind)) for kind in kinds}}
 
 
 def _with_intervals(

@@ -227,7 +227,21 @@ def _outside(outside: Mapping[str, Any] | None) -> str:
         f"{outside['tracks']} tracks that are none of the labels are left undecided, as they should be."
     )
     taken = ", ".join(f"{escape(name)} {count}" for name, count in outside["taken_for"].items())
-    return text + (f" The others are taken for: {taken}.</p>" if taken else "</p>")
+    text += f" The others are taken for: {taken}.</p>" if taken else "</p>"
+    return text + (_kinds_table(outside["kinds"]) if len(outside["kinds"]) > 1 else "")
+
+
+def _kinds_table(kinds: Mapping[str, Any]) -> str:
+    head = "<tr><th>kind</th><th class='n'>tracks</th><th>left alone</th><th>taken for</th></tr>"
+    rows = []
+    for name, kind in kinds.items():
+        left = _bar({"value": kind["undecided"], "interval": kind["intervals"]["undecided"]})
+        taken = ", ".join(f"{label} {count}" for label, count in kind["taken_for"].items())
+        rows.append(
+            f"<tr><th scope='row'>{escape(name)}</th><td class='n'>{kind['tracks']}</td><td>{left}</td>"
+            f"<td>{escape(taken)}</td></tr>"
+        )
+    return f"<table>{head}{''.join(rows)}</table>"
 
 
 def _gallery(mistakes: Sequence[_Mistake]) -> str:

@@ -326,6 +326,7 @@ def _finish(
     listener: Listener,
 ) -> Result:
     listener.stage("measuring and writing the report", 0)
+    outcomes = replace(outcomes, kinds=measured.kinds(prepared)[tracks])
     pool = prepared.material.pooled[tracks]
     counted = ~(pool & (outcomes.truth >= 0))
     metrics = measure(

@@ -1,6 +1,7 @@
 """Figures are what they are called, and their intervals respect groups."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -40,6 +41,29 @@ def test_metrics_are_json_and_concern_the_labels_only():
         low, high = measured["intervals"][name]
         assert low <= high
     assert measured["intervals"]["accuracy"][0] < measured["accuracy"] < measured["intervals"]["accuracy"][1]
+
+
+def test_music_outside_the_labels_is_told_apart_by_kind():
+    found = outcomes()
+    names = np.where(np.arange(200) % 3 == 0, "speech", "Blues")
+    found = replace(found, kinds=np.where(found.truth < 0, names, ""))
+    outside = measure(found, min_confidence=0.6, resamples=50)["outside"]
+    assert sorted(outside["kinds"]) == ["Blues", "speech"]
+    for name, kind in outside["kinds"].items():
+        those = found.kinds == name
+        assert kind["tracks"] == those.sum()
+        assert kind["undecided"] == pytest.approx(np.mean(found.confidence[those] < 0.6))
+        assert sum(kind["taken_for"].values()) == (found.confidence[those] >= 0.6).sum()
+
+
+def test_music_outside_the_labels_is_also_judged_where_the_surest_four_fifths_are_decided():
+    found = outcomes(n=1000)
+    outside = measure(found, min_confidence=0.6, resamples=10)["outside"]
+    inside = np.sort(found.confidence[found.truth >= 0])
+    fifth = inside[round(0.2 * len(inside))]
+    expected = np.mean(found.confidence[found.truth < 0] < fifth)
+    assert outside["undecided_at_80_percent_coverage"] == pytest.approx(expected, abs=0.01)
+    assert outside["kinds"] == {}
 
 
 def test_intervals_are_wider_where_tracks_of_a_group_succeed_together():

@@ -94,6 +94,7 @@ def test_noise_in_the_upper_and_in_the_lower_bands_is_told_apart(trained):
     _, result = trained
     assert result.metrics["accuracy"] == 1.0
     assert result.metrics["outside"]["tracks"] >= 1
+    assert list(result.metrics["outside"]["kinds"]) == ["Speech"]
 
 
 def test_the_metrics_are_beside_the_report_and_in_the_bundle(trained):
@@ -166,7 +167,7 @@ def test_the_state_of_another_run_is_not_gone_on_with(corpus, tmp_path):
 
 def test_evaluation_of_the_same_tracks_finds_labels_by_any_spelling(trained, tmp_path):
     folder, _ = trained
-    make_corpus(tmp_path / "other", tracks=4, genres=("HIGH", "low", "Polka"))
+    make_corpus(tmp_path / "other", tracks=4, genres=("HIGH", "low", "Polka", "Waltz"))
     found = evaluate(
         load_bundle(folder / "mine"),
         from_folders(tmp_path / "other", for_training=False),
@@ -175,7 +176,12 @@ def test_evaluation_of_the_same_tracks_finds_labels_by_any_spelling(trained, tmp
         listener=Silent(),
     )
     assert found.metrics["tracks"] == 8
-    assert found.metrics["outside"]["tracks"] == 4
+    assert found.metrics["outside"]["tracks"] == 8
+    kinds = found.metrics["outside"]["kinds"]
+    assert {name: kind["tracks"] for name, kind in kinds.items()} == {"Polka": 4, "Waltz": 4}
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert "<th scope='row'>Polka</th>" in page
+    assert "<th scope='row'>Waltz</th>" in page
     assert (
         json.loads((tmp_path / "out" / "metrics.json").read_text())["accuracy"] == found.metrics["accuracy"]
     )
