@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -203,6 +204,8 @@ def learn(
 
 
 def _set_up(recipe: Recipe) -> None:
+    # TensorFlow's operations round differently beside each other; one at a time they take no longer
+    os.environ.setdefault("TF_NUM_INTEROP_THREADS", "1")
     import keras
 
     keras.utils.clear_session()

@@ -1,5 +1,6 @@
 """What each stage of learning is shown, and what is kept from it."""
 
+import os
 from types import SimpleNamespace
 
 import numpy as np
@@ -124,6 +125,12 @@ def test_heads_that_learn_nothing_from_opinions_start_afresh(learn):
         for fresh, started in zip(first[name], last[name], strict=True):
             np.testing.assert_array_equal(fresh, started)
     assert not np.array_equal(first["conv3"][0], last["conv3"][0])
+
+
+def test_tensorflow_is_told_to_run_one_operation_at_a_time_so_that_sums_round_alike(learn, monkeypatch):
+    monkeypatch.delenv("TF_NUM_INTEROP_THREADS", raising=False)
+    learn(material())
+    assert os.environ["TF_NUM_INTEROP_THREADS"] == "1"
 
 
 def test_the_corpus_own_opinions_count_more_than_the_pools(learn):
