@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
@@ -14,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from genretagd.errors import CorpusError
-from genretagd.ml.training import ahead, augment, network
+from genretagd.ml.training import ahead, augment, network, state
 from genretagd.ml.training.batches import Drawer, Dress, Examples, Floats, add_channel
 
 CHECKPOINT_VERSION: Final = 1
@@ -287,12 +286,8 @@ def _save(
     arrays["history"] = np.asarray(rows)
     arrays["best"] = np.asarray([best.loss, best.epoch])
     arrays["schedule"] = np.asarray(_fingerprint(schedule))
-    part = path.with_name(f"{path.name}.part")
-    with part.open("wb") as file:
+    with state.whole(path) as file:
         np.savez(file, **arrays)
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(path)
 
 
 def _restore(model: Any, optimizer: Any, path: Path, *, schedule: Schedule) -> tuple[History, _Best, int]:

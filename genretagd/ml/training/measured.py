@@ -39,7 +39,7 @@ def kinds(prepared: Prepared) -> NDArray[np.str_]:
     """Return what each track outside the labels is: the name of its output, or that it has none."""
     material = prepared.material
     names = np.asarray([*material.label_names, *material.outside_names, OTHER])
-    return np.asarray(names[np.where(material.labels >= 0, material.labels, len(names) - 1)])
+    return np.asarray(names[np.where(material.labels >= 0, material.labels, material.outputs)])
 
 
 def truth(prepared: Prepared) -> NDArray[np.int32]:

@@ -194,7 +194,7 @@ def learn(
         model,
         shown,
         schedule=_main_schedule(recipe, len(shown.share), patience=recipe.patience if len(valid) else 0),
-        augmentation=augment.NOTHING if seed_arch else replace(_augmentation(recipe), interpolate=False),
+        augmentation=augment.NOTHING if seed_arch else _augmentation(recipe),
         validation=_shown(material, valid, seed_arch=seed_arch) if len(valid) else None,
         dress=_dress(recipe.arch),
         checkpoint=folder / "checkpoint.npz",
@@ -267,13 +267,18 @@ def _hear_teachers(
     """
 
     def hear(
-        stage: str, tracks: NDArray[np.int32], *, schedule: loop.Schedule, checkpoint: Path, smooth: bool
+        stage: str,
+        tracks: NDArray[np.int32],
+        *,
+        schedule: loop.Schedule,
+        checkpoint: Path,
+        smooth: bool = False,
     ) -> None:
         loop.fit(
             model,
             _opinions(material, tracks, teachers),
             schedule=schedule,
-            augmentation=replace(_augmentation(recipe), interpolate=smooth),
+            augmentation=_augmentation(recipe, smooth=smooth),
             checkpoint=checkpoint,
             report=lambda progress: report(stage, progress),
         )
@@ -303,13 +308,7 @@ def _hear_teachers(
     if recipe.opinion_epochs:
         tracks = np.concatenate([train[lessons.heard(material, train, teachers)], known])
         schedule = _schedule(recipe, epochs=recipe.opinion_epochs, rate=recipe.opinion_rate)
-        hear(
-            "hearing the teachers out",
-            tracks,
-            schedule=schedule,
-            checkpoint=folder / "opinions.npz",
-            smooth=False,
-        )
+        hear("hearing the teachers out", tracks, schedule=schedule, checkpoint=folder / "opinions.npz")
     for name, fresh in heads.items():
         model.get_layer(name).set_weights(fresh)
 
@@ -351,8 +350,8 @@ def _main_schedule(recipe: Recipe, examples: int, *, patience: int) -> loop.Sche
     return replace(_schedule(recipe, averaging=averaging, patience=patience), steps=steps)
 
 
-def _augmentation(recipe: Recipe) -> augment.Augmentation:
-    return augment.Augmentation(mixup=recipe.mixup, equaliser_db=recipe.equaliser_db)
+def _augmentation(recipe: Recipe, *, smooth: bool = False) -> augment.Augmentation:
+    return augment.Augmentation(mixup=recipe.mixup, equaliser_db=recipe.equaliser_db, interpolate=smooth)
 
 
 def _mixture(recipe: Recipe) -> lessons.Mixture:

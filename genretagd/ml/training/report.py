@@ -226,7 +226,7 @@ def _outside(outside: Mapping[str, Any] | None) -> str:
         f"<p><b>{outside['undecided']:.0%}</b> (95 % interval {low:.0%} to {high:.0%}) of "
         f"{outside['tracks']} tracks that are none of the labels are left undecided, as they should be."
     )
-    taken = ", ".join(f"{escape(name)} {count}" for name, count in outside["taken_for"].items())
+    taken = _taken_for(outside)
     text += f" The others are taken for: {taken}.</p>" if taken else "</p>"
     return text + (_kinds_table(outside["kinds"]) if len(outside["kinds"]) > 1 else "")
 
@@ -236,12 +236,15 @@ def _kinds_table(kinds: Mapping[str, Any]) -> str:
     rows = []
     for name, kind in kinds.items():
         left = _bar({"value": kind["undecided"], "interval": kind["intervals"]["undecided"]})
-        taken = ", ".join(f"{label} {count}" for label, count in kind["taken_for"].items())
         rows.append(
             f"<tr><th scope='row'>{escape(name)}</th><td class='n'>{kind['tracks']}</td><td>{left}</td>"
-            f"<td>{escape(taken)}</td></tr>"
+            f"<td>{_taken_for(kind)}</td></tr>"
         )
     return f"<table>{head}{''.join(rows)}</table>"
+
+
+def _taken_for(foreign: Mapping[str, Any]) -> str:
+    return ", ".join(f"{escape(name)} {count}" for name, count in foreign["taken_for"].items())
 
 
 def _gallery(mistakes: Sequence[_Mistake]) -> str:

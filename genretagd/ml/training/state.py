@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, BinaryIO, Final
 
 import numpy as np
 
@@ -41,20 +43,28 @@ def begin(work: Path, asked: Mapping[str, Any], listener: Listener) -> None:
     write_json(known, asked)
 
 
+@contextmanager
+def whole(path: Path) -> Iterator[BinaryIO]:
+    """Open a file of the state for writing: it is there whole or not at all, after a power cut too."""
+    part = path.with_name(f"{path.name}.part")
+    with part.open("wb") as file:
+        yield file
+        file.flush()
+        os.fsync(file.fileno())
+    part.replace(path)
+
+
 def write_json(path: Path, content: Any) -> None:
     """Write JSON, whole or not at all."""
-    part = path.with_name(f"{path.name}.part")
-    part.write_text(json.dumps(content), encoding="utf-8")
-    part.replace(path)
+    with whole(path) as file:
+        file.write(json.dumps(content).encode())
 
 
 def save_weights(model: Any, path: Path) -> None:
     """Write a network's weights, whole or not at all."""
-    part = path.with_suffix(".part")
     weights: dict[str, Any] = {f"w{i}": value for i, value in enumerate(model.get_weights())}
-    with part.open("wb") as file:
+    with whole(path) as file:
         np.savez(file, **weights)
-    part.replace(path)
 
 
 def load_weights(model: Any, path: Path) -> None:

@@ -306,10 +306,8 @@ def _logits(
     if done.exists():
         return np.asarray(np.load(done, allow_pickle=False))
     logits = track_logits(bundle, pictures, tracks, listener)
-    part = done.with_suffix(".part")
-    with part.open("wb") as file:
+    with state.whole(done) as file:
         np.save(file, logits)
-    part.replace(done)
     return logits
 
 
