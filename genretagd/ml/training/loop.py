@@ -76,6 +76,13 @@ class Progress:
             text += f", validation loss {self.validation_loss:.3f}, accuracy {self.validation_accuracy:.1%}"
         return text
 
+    def row(self) -> dict[str, float]:
+        """Return ``epoch``, ``loss`` and, with a validation part, ``valid_loss``, ``valid_accuracy``."""
+        found = {"epoch": float(self.epoch), "loss": self.loss}
+        if self.validation_loss is not None and self.validation_accuracy is not None:
+            found |= {"valid_loss": self.validation_loss, "valid_accuracy": self.validation_accuracy}
+        return found
+
 
 @dataclass(slots=True)
 class History:
@@ -169,7 +176,18 @@ def fit(
 
 
 def track_logits(
-    model: Any,
+    model: Any, pictures: Sequence[NDArray[np.uint8]], *, frames: int, dress: Dress = add_channel
+) -> Floats:
+    """Return each track's logits, the mean over patches evenly spread over it `[shape=(n, n_outputs)]`."""
+
+    def logits(patches: Any) -> Any:
+        return model(patches, training=False)[network.GENRE_OUTPUT]
+
+    return track_means(logits, pictures, frames=frames, dress=dress)
+
+
+def track_means(
+    say: Callable[[Any], Any],
     pictures: Sequence[NDArray[np.uint8]],
     *,
     frames: int,
@@ -177,7 +195,29 @@ def track_logits(
     per_track: int = 3,
     batch_size: int = 66,
 ) -> Floats:
-    """Return each track's logits, the mean over patches evenly spread over it `[shape=(n, n_outputs)]`."""
+    """Return what a network says of each track, the mean over patches evenly spread over it.
+
+    Parameters
+    ----------
+    say : callable
+        From a batch of a network's input to a tensor `[shape=(batch, n)]`.
+    pictures : sequence of np.ndarray [shape=(n_mels, n_frames), dtype=uint8]
+        Spectrograms.
+    frames : int
+        Width of a patch.
+    dress : callable
+        Turns patches `[shape=(batch, n_mels, frames)]` into the network's input.
+    per_track : int
+        Patches of each track.
+    batch_size : int
+        Patches at a time.
+
+    Returns
+    -------
+    np.ndarray [shape=(pictures, n), dtype=float32]
+    """
+    from keras import ops
+
     found: list[Floats] = []
     size = max(1, batch_size // per_track)
     for first in range(0, len(pictures), size):
@@ -188,8 +228,8 @@ def track_logits(
             for i in range(first, min(first + size, len(pictures)))
             for start in np.linspace(0.0, max(0, pictures[i].shape[1] - frames), per_track)
         ]
-        logits = np.asarray(model(dress(np.stack(patches)), training=False)[network.GENRE_OUTPUT], np.float32)
-        found.append(logits.reshape(-1, per_track, logits.shape[-1]).mean(axis=1))
+        said = np.asarray(ops.convert_to_numpy(say(dress(np.stack(patches)))), np.float32)
+        found.append(said.reshape(-1, per_track, said.shape[-1]).mean(axis=1))
     return np.concatenate(found)
 
 

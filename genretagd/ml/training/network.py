@@ -103,7 +103,7 @@ def build_default(
     from keras import Model, layers, ops
 
     inputs = layers.Input((n_mels, frames, 1), name="patch")
-    level = layers.LayerNormalization(axis=(1, 2), center=False, scale=False, epsilon=1e-4, name="level")(
+    level = layers.LayerNormalization(axis=(1, 2, 3), center=False, scale=False, epsilon=1e-4, name="level")(
         inputs
     )
     steady = ops.mean(level, axis=2, keepdims=True)

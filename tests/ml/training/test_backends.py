@@ -40,11 +40,13 @@ sys.stdout.buffer.write(export.from_file(sys.argv[1] + "/model.keras"))
 
 
 @pytest.mark.slow
-def test_what_jax_learns_is_converted_and_says_the_same(tmp_path):
-    pytest.importorskip("jax")
+@pytest.mark.parametrize("backend", ["jax", "torch"])
+def test_what_another_backend_learns_is_converted_and_says_the_same(tmp_path, backend):
+    pytest.importorskip(backend, reason=f"{backend} is not installed")
     done = subprocess.run(
         [sys.executable, "-c", LEARN, str(tmp_path)],
-        env=os.environ | {"KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu", "PYTHONPATH": str(Path.cwd())},
+        env=os.environ | {"KERAS_BACKEND": backend, "JAX_PLATFORMS": "cpu", "CUDA_VISIBLE_DEVICES": ""},
+        cwd=Path.cwd(),
         capture_output=True,
         check=False,
     )
