@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from genretagd.errors import ModelError
 from genretagd.ml.bundle import ExcerptChoice
 from genretagd.ml.frontend import PatchGeometry, PictureArray
-from genretagd.ml.training import augment, batches, lessons, loop, network, state
+from genretagd.ml.training import augment, batches, head, lessons, loop, network, state
 from genretagd.ml.training.lessons import Material, Taught
 
 Arch = Literal["default", "seed"]
@@ -62,6 +62,9 @@ class Recipe:
         pretraining and labels: pools seldom sound like the music that is to be labelled.
     opinion_rate : float
         Learning rate of these rounds.
+    refit_share : float
+        How much the last layer as it is fitted to whole tracks and stated genres, everything else learnt,
+        counts against what training made of it.
     mixed_precision : bool
         Compute in bfloat16 where that is faster; weights stay float32.
     seed : int
@@ -93,6 +96,7 @@ class Recipe:
     settle_rate: float = 1e-3
     opinion_epochs: int = 0
     opinion_rate: float = 1e-3
+    refit_share: float = 0.0
     mixed_precision: bool = False
     seed: int = 0
 
@@ -200,7 +204,11 @@ def learn(
         checkpoint=folder / "checkpoint.npz",
         report=lambda progress: report("training", progress),
     )
-    return _clean(model, material, recipe, teachers), _as_rows(history)
+    learnt = _clean(model, material, recipe, teachers)
+    if recipe.refit_share and not seed_arch:
+        stated = lessons.labelled(material, train, pool, (), mixture=_mixture(recipe))
+        head.refit(learnt, stated, share=recipe.refit_share)
+    return learnt, [progress.row() for progress in history.epochs]
 
 
 def _set_up(recipe: Recipe) -> None:
@@ -384,13 +392,3 @@ class _Coloured:
     def __call__(self, patches: NDArray[np.float32]) -> NDArray[np.float32]:
         places = np.rint(np.clip(patches, 0.0, 1.0) * 255.0).astype(np.intp)
         return np.asarray(self.colours[places], np.float32)
-
-
-def _as_rows(history: loop.History) -> list[dict[str, float]]:
-    rows = []
-    for progress in history.epochs:
-        row = {"epoch": float(progress.epoch), "loss": progress.loss}
-        if progress.validation_loss is not None and progress.validation_accuracy is not None:
-            row |= {"valid_loss": progress.validation_loss, "valid_accuracy": progress.validation_accuracy}
-        rows.append(row)
-    return rows

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from spectrograms import picture
 
-from genretagd.ml.training import lessons, loop, recipe
+from genretagd.ml.training import head, lessons, loop, recipe
 from genretagd.ml.training.material import Pictures
 
 pytest.importorskip("tensorflow")
@@ -116,6 +116,26 @@ def test_settling_goes_on_from_pretraining_on_the_same_music_and_is_shared_by_th
     shared = sorted(path.name for path in (tmp_path / "fold-shared").iterdir())
     assert shared == ["pretraining-done.npz", "settling-done.npz"]
     assert list(learn(material(), **settings)) == ["training"]
+
+
+def test_the_last_layer_is_fitted_once_more_to_what_is_stated_of_tracks_that_may_be_learnt_from(
+    learn, monkeypatch
+):
+    fitted = []
+    monkeypatch.setattr(head, "refit", lambda model, stated, *, share: fitted.append((stated, share)))
+    learn(material())
+    assert not fitted
+    learn(material(), refit_share=0.5)
+    [(stated, share)] = fitted
+    assert share == 0.5
+    assert stated.genres.tolist() == [[1, 0], [0, 1], [0, 1]]
+    assert pictures_of(SimpleNamespace(examples=stated)) == {0, 1, 4}
+    assert stated.share[:2].sum() == pytest.approx(stated.share[2])
+
+
+def test_the_seed_network_is_not_fitted_once_more(learn, monkeypatch):
+    monkeypatch.setattr(head, "refit", lambda *_, **__: pytest.fail("fitted"))
+    learn(material(), refit_share=0.5, arch="seed")
 
 
 def test_heads_that_learn_nothing_from_opinions_start_afresh(learn):
