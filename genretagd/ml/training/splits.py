@@ -44,7 +44,12 @@ def check_groups(
 
 
 def fold_numbers(
-    labels: NDArray[np.int32], groups: Sequence[str], *, folds: int, seed: int
+    labels: NDArray[np.int32],
+    groups: Sequence[str],
+    pooled: NDArray[np.bool_] | None = None,
+    *,
+    folds: int,
+    seed: int,
 ) -> NDArray[np.int32]:
     """Deal tracks to folds, stratified by label, whole groups only.
 
@@ -54,6 +59,9 @@ def fold_numbers(
         What to stratify by.
     groups : sequence of str [length=tracks]
         What must stay together.
+    pooled : np.ndarray [shape=(tracks,), dtype=bool], optional
+        Tracks of a pool, of groups of their own: dealt apart, so that folds of the corpus are of one size and
+        the same whatever the pool states.
     folds : int
         At least 2.
     seed : int
@@ -64,26 +72,54 @@ def fold_numbers(
     np.ndarray [shape=(tracks,), dtype=int32]
         Fold of each track in ``[0, folds)``.
     """
+    numbers = np.zeros(len(labels), np.int32)
+    apart = np.zeros(len(labels), np.bool_) if pooled is None else pooled
+    for part in (np.flatnonzero(~apart), np.flatnonzero(apart)):
+        if len(part):
+            names = np.asarray(groups)[part]
+            numbers[part] = _dealt(np.asarray(labels)[part], names, folds=folds, seed=seed)
+    return numbers
+
+
+def three_parts(
+    labels: NDArray[np.int32],
+    groups: Sequence[str],
+    pooled: NDArray[np.bool_] | None = None,
+    *,
+    seed: int,
+    parts: int = 6,
+) -> Split:
+    """Split into train, valid and test: with 6 parts two thirds, a sixth and a sixth."""
+    numbers = fold_numbers(labels, groups, pooled, folds=parts, seed=seed)
+    return Split(_where(numbers > 1), _where(numbers == 1), _where(numbers == 0))
+
+
+def k_folds(
+    labels: NDArray[np.int32],
+    groups: Sequence[str],
+    pooled: NDArray[np.bool_] | None = None,
+    *,
+    folds: int,
+    seed: int,
+) -> list[Split]:
+    """Split so that each track is in the test part once; nothing is held out for choosing."""
+    numbers = fold_numbers(labels, groups, pooled, folds=folds, seed=seed)
+    nothing = np.empty(0, np.int32)
+    return [Split(_where(numbers != fold), nothing, _where(numbers == fold)) for fold in range(folds)]
+
+
+def _dealt(
+    labels: NDArray[np.int32], groups: NDArray[np.str_], *, folds: int, seed: int
+) -> NDArray[np.int32]:
+    if np.unique(labels, return_counts=True)[1].max() < folds:  # too few to stratify: a small pool
+        return np.asarray(np.unique(groups, return_inverse=True)[1] % folds, np.int32)
     from sklearn.model_selection import StratifiedGroupKFold
 
     numbers = np.zeros(len(labels), np.int32)
     splitter = StratifiedGroupKFold(n_splits=folds, shuffle=True, random_state=seed)
-    for number, (_, held_out) in enumerate(splitter.split(np.zeros(len(labels)), labels, np.asarray(groups))):
+    for number, (_, held_out) in enumerate(splitter.split(np.zeros(len(labels)), labels, groups)):
         numbers[held_out] = number
     return numbers
-
-
-def three_parts(labels: NDArray[np.int32], groups: Sequence[str], *, seed: int, parts: int = 6) -> Split:
-    """Split into train, valid and test: with 6 parts two thirds, a sixth and a sixth."""
-    numbers = fold_numbers(labels, groups, folds=parts, seed=seed)
-    return Split(_where(numbers > 1), _where(numbers == 1), _where(numbers == 0))
-
-
-def k_folds(labels: NDArray[np.int32], groups: Sequence[str], *, folds: int, seed: int) -> list[Split]:
-    """Split so that each track is in the test part once; nothing is held out for choosing."""
-    numbers = fold_numbers(labels, groups, folds=folds, seed=seed)
-    nothing = np.empty(0, np.int32)
-    return [Split(_where(numbers != fold), nothing, _where(numbers == fold)) for fold in range(folds)]
 
 
 def _where(mask: NDArray[np.bool_]) -> NDArray[np.int32]:

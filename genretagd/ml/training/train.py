@@ -138,9 +138,7 @@ def _split_once(
     material = prepared.material
     tracks = measured.measurable(prepared)
     parts = 6 if measured.fewest_groups(prepared, tracks) >= 6 else LEAST_PARTS
-    split = splits.three_parts(
-        material.labels[tracks], prepared.groups[tracks].tolist(), seed=plan.recipe.seed, parts=parts
-    )
+    split = splits.three_parts(*_to_deal(prepared, tracks), seed=plan.recipe.seed, parts=parts)
     run = _fit(
         prepared, plan, work / "split", split, tracks, listener=listener, shared=work, title="training"
     )
@@ -162,15 +160,21 @@ def _split_once(
     return bundle, outcomes, test, [run], scope
 
 
+def _to_deal(
+    prepared: Prepared, tracks: NDArray[np.int32]
+) -> tuple[NDArray[np.int32], list[str], NDArray[np.bool_]]:
+    """Return what tracks are split by: labels, groups, and whether they are the pool's."""
+    material = prepared.material
+    return material.labels[tracks], prepared.groups[tracks].tolist(), material.pooled[tracks]
+
+
 def _cross_validated(
     prepared: Prepared, plan: Plan, work: Path, listener: Listener
 ) -> tuple[Bundle, Outcomes, NDArray[np.int32], list[_Run], str]:
     """Measure on every track by a model that has not heard its artist; make the model from all tracks."""
     material = prepared.material
     tracks = measured.measurable(prepared)
-    folds = splits.k_folds(
-        material.labels[tracks], prepared.groups[tracks].tolist(), folds=plan.folds, seed=plan.recipe.seed
-    )
+    folds = splits.k_folds(*_to_deal(prepared, tracks), folds=plan.folds, seed=plan.recipe.seed)
     runs: list[_Run] = []
     logits = np.zeros((len(tracks), material.outputs), np.float32)
     numbers = np.zeros(len(tracks), np.int32)

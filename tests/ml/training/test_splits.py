@@ -34,6 +34,28 @@ def test_each_track_is_tested_in_exactly_one_fold(seed, folds):
     assert sorted(tested) == list(range(len(labels)))
 
 
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 10_000), st.integers(0, 40))
+def test_a_pool_is_dealt_apart_and_changes_nothing_for_the_corpus(seed, size):
+    labels, groups = corpus(seed)
+    theirs, their_groups = corpus(seed + 1, tracks=size)
+    together = k_folds(
+        np.concatenate([labels, theirs]),
+        [*groups, *(f"pool:{name}" for name in their_groups)],
+        folds=5,
+        seed=seed,
+        pooled=np.arange(len(labels) + size) >= len(labels),
+    )
+    alone = k_folds(labels, groups, folds=5, seed=seed)
+    tested = [track for split in together for track in split.test]
+    assert sorted(tested) == list(range(len(labels) + size))
+    for ours, split in zip(alone, together, strict=True):
+        assert ours.test.tolist() == [track for track in split.test if track < len(labels)]
+        held_out = {their_groups[track - len(labels)] for track in split.test if track >= len(labels)}
+        learnt = {their_groups[track - len(labels)] for track in split.train if track >= len(labels)}
+        assert not held_out & learnt
+
+
 def test_the_same_seed_splits_alike_and_another_one_otherwise():
     labels, groups = corpus(1)
     first, again, other = (three_parts(labels, groups, seed=seed).test.tolist() for seed in (1, 1, 2))
