@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from genretagd.errors import CorpusError
@@ -36,6 +36,8 @@ def test_each_track_is_tested_in_exactly_one_fold(seed, folds):
 
 @settings(max_examples=25, deadline=None)
 @given(st.integers(0, 10_000), st.integers(0, 40))
+@example(0, 1)
+@example(0, 13)
 def test_a_pool_is_dealt_apart_and_changes_nothing_for_the_corpus(seed, size):
     labels, groups = corpus(seed)
     theirs, their_groups = corpus(seed + 1, tracks=size)
