@@ -13,6 +13,7 @@ from genretagd.ml.training.batches import Examples, Floats
 STRENGTH: Final = 0.01
 """Inverse of the regularisation: one over the variance that weights are expected to have."""
 LEAST_SPREAD: Final = 1e-3
+"""Added to each unit's spread, lest one all but dead be blown up; `targets.fit_probe` meets no such."""
 
 
 def refit(model: Any, stated: Examples, *, share: float) -> None:

@@ -17,6 +17,8 @@ from genretagd.ml.training import ahead, augment, network, state
 from genretagd.ml.training.batches import Drawer, Dress, Examples, Floats, add_channel
 
 CHECKPOINT_VERSION: Final = 1
+PATCHES_PER_TRACK: Final = 3
+TRACKS_AT_ONCE: Final = 22
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -179,11 +181,12 @@ def track_logits(
     model: Any, pictures: Sequence[NDArray[np.uint8]], *, frames: int, dress: Dress = add_channel
 ) -> Floats:
     """Return each track's logits, the mean over patches evenly spread over it `[shape=(n, n_outputs)]`."""
-
-    def logits(patches: Any) -> Any:
-        return model(patches, training=False)[network.GENRE_OUTPUT]
-
-    return track_means(logits, pictures, frames=frames, dress=dress)
+    return track_means(
+        lambda patches: model(patches, training=False)[network.GENRE_OUTPUT],
+        pictures,
+        frames=frames,
+        dress=dress,
+    )
 
 
 def track_means(
@@ -192,8 +195,6 @@ def track_means(
     *,
     frames: int,
     dress: Dress = add_channel,
-    per_track: int = 3,
-    batch_size: int = 66,
 ) -> Floats:
     """Return what a network says of each track, the mean over patches evenly spread over it.
 
@@ -207,10 +208,6 @@ def track_means(
         Width of a patch.
     dress : callable
         Turns patches `[shape=(batch, n_mels, frames)]` into the network's input.
-    per_track : int
-        Patches of each track.
-    batch_size : int
-        Patches at a time.
 
     Returns
     -------
@@ -219,17 +216,16 @@ def track_means(
     from keras import ops
 
     found: list[Floats] = []
-    size = max(1, batch_size // per_track)
-    for first in range(0, len(pictures), size):
+    for first in range(0, len(pictures), TRACKS_AT_ONCE):
         patches = [
             augment.take(
                 pictures[i], cut=augment.Cut(start, min(frames, pictures[i].shape[1])), frames=frames
             )
-            for i in range(first, min(first + size, len(pictures)))
-            for start in np.linspace(0.0, max(0, pictures[i].shape[1] - frames), per_track)
+            for i in range(first, min(first + TRACKS_AT_ONCE, len(pictures)))
+            for start in np.linspace(0.0, max(0, pictures[i].shape[1] - frames), PATCHES_PER_TRACK)
         ]
         said = np.asarray(ops.convert_to_numpy(say(dress(np.stack(patches)))), np.float32)
-        found.append(said.reshape(-1, per_track, said.shape[-1]).mean(axis=1))
+        found.append(said.reshape(-1, PATCHES_PER_TRACK, said.shape[-1]).mean(axis=1))
     return np.concatenate(found)
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from small import SMALL
 
 from genretagd.errors import ModelError
 from genretagd.ml.training import export, loop, network
@@ -15,21 +16,15 @@ keras = pytest.importorskip("keras")
 pytest.importorskip("tensorflow")
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # TensorFlow's
 
-SMALL = {"n_mels": 32, "frames": 32, "channels": (4, 4, 8, 8, 8, 8, 8), "embedding": 16}
 LEARN = """
 import sys
 import numpy as np
+from small import SMALL, in_bands
 from genretagd.ml.training import export, loop, network
-from genretagd.ml.training.batches import Examples
 
-rng = np.random.default_rng(0)
 labels = np.arange(48) % 2
-pictures = rng.integers(0, 60, (48, 32, 80))
-for picture, label in zip(pictures, labels):
-    picture[16 * label : 16 * label + 16] += 180
-genres = np.eye(2, dtype=np.float32)[labels]
-examples = Examples(list(pictures.astype(np.uint8)), genres, np.ones(48, np.float32))
-model = network.build_default(n_outputs=2, n_mels=32, frames=32, channels=(4, 4, 8, 8, 8, 8, 8), embedding=16)
+examples = in_bands(labels)
+model = network.build_default(n_outputs=2, **SMALL)
 schedule = loop.Schedule(epochs=12, steps=6, batch_size=16, learning_rate=5e-3, averaging=0.5)
 loop.fit(model, examples, schedule=schedule)
 logits = loop.track_logits(model, examples.pictures, frames=32)
@@ -45,8 +40,13 @@ def test_what_another_backend_learns_is_converted_and_says_the_same(tmp_path, ba
     pytest.importorskip(backend, reason=f"{backend} is not installed")
     done = subprocess.run(
         [sys.executable, "-c", LEARN, str(tmp_path)],
-        env=os.environ | {"KERAS_BACKEND": backend, "JAX_PLATFORMS": "cpu", "CUDA_VISIBLE_DEVICES": ""},
-        cwd=Path.cwd(),
+        env=os.environ
+        | {
+            "KERAS_BACKEND": backend,
+            "JAX_PLATFORMS": "cpu",
+            "CUDA_VISIBLE_DEVICES": "",
+            "PYTHONPATH": os.pathsep.join([str(Path.cwd()), str(Path(__file__).parent)]),
+        },
         capture_output=True,
         check=False,
     )

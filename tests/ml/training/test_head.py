@@ -2,31 +2,13 @@
 
 import numpy as np
 import pytest
+from small import SMALL, in_bands
 
 from genretagd.ml.training import head, loop, network
-from genretagd.ml.training.batches import Examples
 
 keras = pytest.importorskip("keras")
 pytest.importorskip("tensorflow")
 linear_model = pytest.importorskip("sklearn.linear_model")
-
-SMALL = {"n_mels": 32, "frames": 32, "channels": (4, 4, 8, 8, 8, 8, 8), "embedding": 16}
-
-
-def loud_in_one_third(labels):
-    pictures = np.random.default_rng(0).integers(0, 60, (len(labels), 32, 80))
-    for picture, label in zip(pictures, labels, strict=True):
-        picture[10 * label : 10 * label + 10] += 180
-    return list(pictures.astype(np.uint8))
-
-
-def examples(labels, n_outputs=3):
-    labels = np.asarray(labels)
-    return Examples(
-        loud_in_one_third(labels),
-        np.eye(n_outputs, dtype=np.float32)[labels],
-        np.ones(len(labels), np.float32),
-    )
 
 
 @pytest.fixture
@@ -55,7 +37,7 @@ def test_the_fitted_weights_are_those_of_the_regression_on_features_as_they_are(
 def test_only_the_last_layer_changes_and_tells_the_genres_apart(model):
     before = {layer.name: layer.get_weights() for layer in model.layers}
     labels = np.arange(90) % 3
-    stated = examples(labels)
+    stated = in_bands(labels, n_outputs=3)
     head.refit(model, stated, share=1.0)
     changed = [
         layer.name
@@ -68,7 +50,7 @@ def test_only_the_last_layer_changes_and_tells_the_genres_apart(model):
 
 def test_fitted_and_trained_weights_are_mixed_by_their_share(model):
     trained = model.get_layer("genre").get_weights()
-    stated = examples(np.arange(30) % 3)
+    stated = in_bands(np.arange(30) % 3, n_outputs=3)
     head.refit(model, stated, share=1.0)
     fitted = model.get_layer("genre").get_weights()
     model.get_layer("genre").set_weights(trained)
@@ -79,6 +61,6 @@ def test_fitted_and_trained_weights_are_mixed_by_their_share(model):
 
 def test_a_label_without_tracks_leaves_everything_as_it_was(model):
     before = model.get_layer("genre").get_weights()
-    head.refit(model, examples(np.arange(30) % 2), share=0.5)
+    head.refit(model, in_bands(np.arange(30) % 2, n_outputs=3), share=0.5)
     for kept, was in zip(model.get_layer("genre").get_weights(), before, strict=True):
         np.testing.assert_array_equal(kept, was)

@@ -4,33 +4,25 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from small import SMALL, in_bands
 
 from genretagd.errors import CorpusError
 from genretagd.ml.training import augment, export, loop, network
-from genretagd.ml.training.batches import Examples
 from genretagd.ml.training.loop import Schedule
 
 keras = pytest.importorskip("keras")
 
-SMALL = {"n_mels": 32, "frames": 32, "channels": (4, 4, 8, 8, 8, 8, 8), "embedding": 16}
 QUICK = Schedule(epochs=4, steps=6, batch_size=16, learning_rate=5e-3, averaging=0.5)
 
 
 def examples(n=48, *, seed=0, teacher=False):
     """Tracks of two genres: sound in the low bands, or in the high ones."""
-    rng = np.random.default_rng(seed)
     labels = np.arange(n) % 2
-    pictures = rng.integers(0, 60, (n, 32, 80))
-    for picture, label in zip(pictures, labels, strict=True):
-        picture[16 * label : 16 * label + 16] += 180
+    given = in_bands(labels, seed=seed)
+    if not teacher:
+        return given
     targets = (labels[:, None, None] * 2.0 - 1.0) * np.ones((1, 7, 3))
-    return Examples(
-        pictures=list(pictures.astype(np.uint8)),
-        genres=np.eye(2, dtype=np.float32)[labels],
-        share=np.ones(n, np.float32),
-        teacher=targets.astype(np.float32) if teacher else None,
-        known=np.ones((n, 3), np.float32) if teacher else None,
-    )
+    return replace(given, teacher=targets.astype(np.float32), known=np.ones((n, 3), np.float32))
 
 
 def small(*, n_teacher=0):

@@ -2,12 +2,11 @@
 
 import numpy as np
 import pytest
+from small import SMALL
 
 from genretagd.ml.training import network
 
 keras = pytest.importorskip("keras")
-
-SMALL = {"n_mels": 32, "frames": 32, "channels": (4, 4, 8, 8, 8, 8, 8), "embedding": 16}
 
 
 def test_the_seed_network_has_the_documented_parameters():
