@@ -21,9 +21,6 @@ class Augmentation:
     ----------
     stretch : float
         Tempo changes by a factor drawn log-uniformly from 1/(1+stretch) to 1+stretch.
-    interpolate : bool
-        Where a frame falls between two of the spectrogram's it is made from both; otherwise the nearest is
-        taken, so that frames stay as rough as they are when the network serves.
     roll : int
         Largest shift along the mel axis, in bands: a change of pitch and formants.
     equaliser_db : float
@@ -41,7 +38,6 @@ class Augmentation:
     """
 
     stretch: float = 0.18
-    interpolate: bool = True
     roll: int = 3
     equaliser_db: float = 2.5
     contrast: float = 0.15
@@ -80,8 +76,11 @@ def draw_cut(rng: np.random.Generator, *, n_frames: int, frames: int, stretch: f
     return Cut(start=float(rng.uniform(0.0, n_frames - length)), length=length)
 
 
-def take(spectrogram: NDArray[Any], *, cut: Cut, frames: int, interpolate: bool = True) -> Patch:
-    """Cut a patch out of a spectrogram and stretch it to `frames`.
+def take(spectrogram: NDArray[Any], *, cut: Cut, frames: int) -> Patch:
+    """Cut a patch out of a spectrogram and stretch it to `frames`, each the nearest of the spectrogram's.
+
+    None is made from two: frames lie far apart and share little, so that the mean of two is smoother than
+    what the network hears when it serves.
 
     Parameters
     ----------
@@ -91,8 +90,6 @@ def take(spectrogram: NDArray[Any], *, cut: Cut, frames: int, interpolate: bool 
         The place.
     frames : int
         Width of the patch.
-    interpolate : bool
-        Linearly between frames; otherwise the nearest one is taken.
 
     Returns
     -------
@@ -101,13 +98,7 @@ def take(spectrogram: NDArray[Any], *, cut: Cut, frames: int, interpolate: bool 
     """
     times = cut.start + (np.arange(frames) + 0.5) * (cut.length / frames) - 0.5
     times = np.clip(times, 0.0, spectrogram.shape[1] - 1)
-    if not interpolate:
-        return rescale(spectrogram[:, (times + 0.5).astype(np.intp)].astype(np.float32))
-    before = times.astype(np.intp)
-    after = np.minimum(before + 1, spectrogram.shape[1] - 1)
-    weight = (times - before).astype(np.float32)
-    left = spectrogram[:, before].astype(np.float32)
-    return rescale(left + (spectrogram[:, after].astype(np.float32) - left) * weight)
+    return rescale(spectrogram[:, (times + 0.5).astype(np.intp)].astype(np.float32))
 
 
 def rescale(patch: Patch) -> Patch:

@@ -102,8 +102,7 @@ class Drawer:
             picture = examples.pictures[i]
             n_frames = picture.shape[1]
             cut = augment.draw_cut(rng, n_frames=n_frames, frames=self.frames, stretch=self.how.stretch)
-            patch = augment.take(picture, cut=cut, frames=self.frames, interpolate=self.how.interpolate)
-            patches.append(patch)
+            patches.append(augment.take(picture, cut=cut, frames=self.frames))
             if self.steps and examples.teacher is not None:
                 taught.append(
                     targets.spread(examples.teacher[i], cut=cut, n_frames=n_frames, steps=self.steps)

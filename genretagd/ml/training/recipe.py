@@ -54,7 +54,7 @@ class Recipe:
     pretrain_rate, pretrain_averaging : float
         Learning rate and averaging of these rounds.
     settle_epochs : int
-        Further rounds on the same, in which frames are as rough as they are served, nothing made between two.
+        Further rounds on the same, from a lower learning rate on.
     settle_rate : float
         Learning rate of these rounds.
     opinion_epochs : int
@@ -274,28 +274,21 @@ def _hear_teachers(
     The heads, which learn nothing from that, start afresh afterwards.
     """
 
-    def hear(
-        stage: str,
-        tracks: NDArray[np.int32],
-        *,
-        schedule: loop.Schedule,
-        checkpoint: Path,
-        smooth: bool = False,
-    ) -> None:
+    def hear(stage: str, tracks: NDArray[np.int32], *, schedule: loop.Schedule, checkpoint: Path) -> None:
         loop.fit(
             model,
             _opinions(material, tracks, teachers),
             schedule=schedule,
-            augmentation=_augmentation(recipe, smooth=smooth),
+            augmentation=_augmentation(recipe),
             checkpoint=checkpoint,
             report=lambda progress: report(stage, progress),
         )
 
     heads = {name: model.get_layer(name).get_weights() for name in HEADS}
     known = pool[lessons.heard(material, pool, teachers)]
-    for stage, epochs, rate, smooth in (
-        ("pretraining", recipe.pretrain_epochs, recipe.pretrain_rate, True),
-        ("settling", recipe.settle_epochs, recipe.settle_rate, False),
+    for stage, epochs, rate in (
+        ("pretraining", recipe.pretrain_epochs, recipe.pretrain_rate),
+        ("settling", recipe.settle_epochs, recipe.settle_rate),
     ):
         if not epochs or not len(known):
             continue
@@ -311,7 +304,7 @@ def _hear_teachers(
             rate=rate,
             averaging=recipe.pretrain_averaging,
         )
-        hear(stage, known, schedule=schedule, checkpoint=shared / f"{stage}.npz", smooth=smooth)
+        hear(stage, known, schedule=schedule, checkpoint=shared / f"{stage}.npz")
         state.save_weights(model, learnt)
     if recipe.opinion_epochs:
         tracks = np.concatenate([train[lessons.heard(material, train, teachers)], known])
@@ -358,8 +351,8 @@ def _main_schedule(recipe: Recipe, examples: int, *, patience: int) -> loop.Sche
     return replace(_schedule(recipe, averaging=averaging, patience=patience), steps=steps)
 
 
-def _augmentation(recipe: Recipe, *, smooth: bool = False) -> augment.Augmentation:
-    return augment.Augmentation(mixup=recipe.mixup, equaliser_db=recipe.equaliser_db, interpolate=smooth)
+def _augmentation(recipe: Recipe) -> augment.Augmentation:
+    return augment.Augmentation(mixup=recipe.mixup, equaliser_db=recipe.equaliser_db)
 
 
 def _mixture(recipe: Recipe) -> lessons.Mixture:

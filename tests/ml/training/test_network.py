@@ -26,8 +26,8 @@ def test_the_default_network_is_small_and_made_of_plain_convolutions():
 def test_a_residual_block_begins_with_changing_nothing():
     model = network.build_default(n_outputs=3, **SMALL)
     patches = np.random.default_rng(0).random((2, 32, 32, 1)).astype(np.float32)
-    for place in ("3", "5", "7"):
-        before, after = (model.get_layer(f"{name}{place}_relu").output for name in ("conv", "block"))
+    for first, last in (("conv3", "block3"), ("conv4", "block4_2"), ("conv5", "block5_4")):
+        before, after = (model.get_layer(f"{name}_relu").output for name in (first, last))
         given, made = keras.Model(model.input, [before, after])(patches, training=False)
         assert np.asarray(given).any()
         np.testing.assert_array_equal(given, made)

@@ -97,16 +97,6 @@ def test_opinions_are_learnt_from_the_pool_then_from_the_training_tracks_too_the
     assert not stages["hearing the teachers out"].examples.genres.any()
 
 
-def test_all_but_the_first_rounds_learn_from_frames_as_rough_as_those_that_are_served(learn):
-    stages = learn(material(), pretrain_epochs=1, settle_epochs=1, opinion_epochs=1)
-    assert {name: stage.augmentation.interpolate for name, stage in stages.items()} == {
-        "pretraining": True,
-        "settling": False,
-        "hearing the teachers out": False,
-        "training": False,
-    }
-
-
 def test_settling_goes_on_from_pretraining_on_the_same_music_and_is_shared_by_the_folds(learn, tmp_path):
     settings = {"pretrain_epochs": 2, "settle_epochs": 1, "settle_rate": 1e-4}
     stages = learn(material(), **settings)
