@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike
 
 from genretagd.ml.training.batches import Examples
 
-SMALL = {"n_mels": 32, "frames": 32, "channels": (4, 4, 8, 8, 8), "embedding": 16}
+SMALL = {"n_mels": 32, "frames": 32, "channels": (4, 4, 8, 8, 8), "blocks": ((4,), (4, 4)), "embedding": 16}
 
 
 def in_bands(labels: ArrayLike, *, n_outputs: int = 2, seed: int = 0) -> Examples:

@@ -26,7 +26,7 @@ def test_the_default_network_is_small_and_made_of_plain_convolutions():
 def test_a_residual_block_begins_with_changing_nothing():
     model = network.build_default(n_outputs=3, **SMALL)
     patches = np.random.default_rng(0).random((2, 32, 32, 1)).astype(np.float32)
-    for first, last in (("conv3", "block3"), ("conv4", "block4_2"), ("conv5", "block5_4")):
+    for first, last in (("conv3", "block3"), ("conv4", "block4_1"), ("conv5", "block5_2")):
         before, after = (model.get_layer(f"{name}_relu").output for name in (first, last))
         given, made = keras.Model(model.input, [before, after])(patches, training=False)
         assert np.asarray(given).any()
