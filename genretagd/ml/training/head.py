@@ -12,8 +12,12 @@ from genretagd.ml.training.batches import Examples, Floats
 
 STRENGTH: Final = 0.01
 """Inverse of the regularisation: one over the variance that weights are expected to have."""
-LEAST_SPREAD: Final = 1e-3
-"""Added to each unit's spread, lest one all but dead be blown up; `targets.fit_probe` meets no such."""
+LEAST_SPREAD: Final = 0.25
+"""Of the median spread of all units: one that moves less is scaled as if it moved so much.
+
+A unit that only one track wakes would otherwise get a weight that outweighs all others, and makes the steps
+too coarse in which all others are stored in 8 bits. `targets.fit_probe` meets no such units.
+"""
 
 
 def refit(model: Any, stated: Examples, *, share: float) -> None:
@@ -62,7 +66,7 @@ def _fit(features: Floats, labels: NDArray[np.intp], share: Floats) -> tuple[Flo
     from sklearn.linear_model import LogisticRegression
 
     centre = features.mean(axis=0, dtype=np.float64)
-    spread = features.std(axis=0, dtype=np.float64) + LEAST_SPREAD
+    spread = _spread(features)
     weights = np.asarray(share, np.float64) / np.mean(share, dtype=np.float64)
     found = LogisticRegression(C=STRENGTH, max_iter=2000).fit(
         (features - centre) / spread, labels, sample_weight=weights
@@ -72,3 +76,10 @@ def _fit(features: Floats, labels: NDArray[np.intp], share: Floats) -> tuple[Flo
         rows, offsets = (np.concatenate([-value, value]) / 2 for value in (rows, offsets))
     kernel = (rows / spread).T
     return kernel.astype(np.float32), (offsets - centre @ kernel).astype(np.float32)
+
+
+def _spread(features: Floats) -> NDArray[np.float64]:
+    """Return each unit's standard deviation, at least `LEAST_SPREAD` of the median of those that move."""
+    found = features.std(axis=0, dtype=np.float64)
+    moving = found[found > 0]
+    return np.maximum(found, LEAST_SPREAD * np.median(moving)) if len(moving) else np.ones_like(found)

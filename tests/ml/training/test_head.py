@@ -26,12 +26,33 @@ def test_the_fitted_weights_are_those_of_the_regression_on_features_as_they_are(
     kernel, bias = head._fit(features, y, share)
     logits = features @ kernel + bias
     odds = np.exp(logits - logits.max(axis=1, keepdims=True))
-    scaled = (features - features.mean(axis=0)) / (features.std(axis=0) + head.LEAST_SPREAD)
+    spread = features.std(axis=0)
+    scaled = (features - features.mean(axis=0)) / np.maximum(spread, head.LEAST_SPREAD * np.median(spread))
     wanted = linear_model.LogisticRegression(C=head.STRENGTH, max_iter=2000)
     wanted.fit(scaled, y, sample_weight=share / share.mean())
     np.testing.assert_allclose(
         odds / odds.sum(axis=1, keepdims=True), wanted.predict_proba(scaled), atol=1e-3
     )
+
+
+def test_a_unit_that_one_track_wakes_gets_no_larger_a_weight_than_others_and_a_dead_one_none():
+    rng = np.random.default_rng(0)
+    y = np.arange(200) % 2
+    features = (rng.normal(size=(200, 6)) + y[:, None]).astype(np.float32)
+    features[:, 4] = 0.0
+    features[7, 4] = 0.01
+    features[:, 5] = 0.0
+    kernel, bias = head._fit(features, y, np.ones(200))
+    largest = np.abs(kernel).max(axis=1)
+    assert 0 < largest[4] < largest[:4].min()
+    assert largest[5] == 0
+    assert np.isfinite(bias).all()
+
+
+def test_units_that_never_move_leave_the_share_of_each_label():
+    kernel, bias = head._fit(np.ones((6, 3), np.float32), np.array([0, 0, 0, 0, 1, 1]), np.ones(6))
+    assert np.abs(kernel).max() == 0
+    assert bias[0] - bias[1] == pytest.approx(np.log(2), abs=1e-3)
 
 
 def test_only_the_last_layer_changes_and_tells_the_genres_apart(model):

@@ -131,3 +131,14 @@ def test_the_exported_network_says_what_the_trained_one_says(quantise):
     wanted = np.asarray(model(patches, training=False)["genre"])
     got = export.run_tflite(content, patches)
     assert np.abs(got - wanted).max() < (0.1 if quantise else 1e-3) * max(1.0, np.abs(wanted).max())
+
+
+def test_weights_stay_in_floating_point_where_eight_bits_are_too_coarse(monkeypatch):
+    model = network.build_default(n_outputs=2, **SMALL | {"embedding": 256})
+    eight_bits = export.to_tflite(model)
+    monkeypatch.setattr(export, "LARGEST_QUANTISED_ERROR", 1e-6)
+    content = export.to_tflite(model)
+    assert len(content) == len(export.to_tflite(model, quantise=False)) > len(eight_bits)
+    patches = np.random.default_rng(0).random((4, 32, 32, 1), np.float32)
+    wanted = np.asarray(model(patches, training=False)["genre"])
+    assert np.abs(export.run_tflite(content, patches) - wanted).max() < 1e-3
