@@ -110,16 +110,18 @@ def to_tflite(model: Any, *, quantise: bool = True, seed: int = 0) -> bytes:
     patches = _plausible_patches((1, *serving.input.shape[1:]), seed=seed)
     expected = np.asarray(serving(patches, training=False))
     scale = max(1.0, float(np.abs(expected).max()))
+
+    def error(content: bytes) -> float:
+        return float(np.abs(run_tflite(content, patches) - expected).max())
+
     if quantise:
-        content = _convert(serving, quantise=True)
-        if np.abs(run_tflite(content, patches) - expected).max() <= LARGEST_QUANTISED_ERROR * scale:
-            return content
+        in_8_bits = _convert(serving, quantise=True)
+        if error(in_8_bits) <= LARGEST_QUANTISED_ERROR * scale:
+            return in_8_bits
     content = _convert(serving, quantise=False)
-    error = float(np.abs(run_tflite(content, patches) - expected).max())
-    if not error <= LARGEST_LOGIT_ERROR * scale:
-        raise ModelError(
-            f"export: logits are {error:.3g} off the network's (limit {LARGEST_LOGIT_ERROR * scale:.3g})"
-        )
+    found, limit = error(content), LARGEST_LOGIT_ERROR * scale
+    if not found <= limit:
+        raise ModelError(f"export: logits are {found:.3g} off the network's (limit {limit:.3g})")
     return content
 
 
