@@ -141,6 +141,14 @@ def _convert(serving: Any, *, quantise: bool) -> bytes:
     return bytes(converter.convert())
 
 
+def in_8_bits(content: bytes) -> bool:
+    """Say whether a LiteRT flat buffer holds weights of 8 bits."""
+    from ai_edge_litert.interpreter import Interpreter
+
+    details = Interpreter(model_content=content, num_threads=1).get_tensor_details()
+    return any(tensor["dtype"] == np.int8 for tensor in details)
+
+
 def run_tflite(content: bytes, patches: NDArray[np.float32]) -> NDArray[np.float32]:
     """Run a LiteRT flat buffer on patches one by one and return the logits `[shape=(n, n_outputs)]`."""
     from ai_edge_litert.interpreter import Interpreter

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 import shutil
 from collections.abc import Mapping, Sequence
@@ -15,17 +14,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from genretagd.errors import CorpusError
-from genretagd.ml.bundle import MODEL, TRAINABLE, Bundle, load_bundle, write_bundle
-from genretagd.ml.training import card, export, loop, measured, splits, state, verdict
+from genretagd.ml.bundle import TRAINABLE, Bundle, load_bundle, write_bundle
+from genretagd.ml.training import card, draft, loop, measured, splits, state, verdict
 from genretagd.ml.training.corpus import Corpus
 from genretagd.ml.training.listener import Listener
 from genretagd.ml.training.listening import track_logits
 from genretagd.ml.training.material import Pictures
 from genretagd.ml.training.metrics import Outcomes, measure
 from genretagd.ml.training.prepare import Ingredients, Prepared, prepare
-from genretagd.ml.training.recipe import COLOUR_FILE, Recipe, colour_map, geometry, heard, learn
+from genretagd.ml.training.recipe import Recipe, learn
 from genretagd.ml.training.report import Report, write_report
-from genretagd.ml.training.spectra import mel_filter_bank
 
 LEAST_PARTS: Final = 3
 KEPT_TRUNK: Final = (
@@ -238,8 +236,17 @@ def _fit(
         history = _learn(prepared, plan, folder, split, tracks, shared=shared, title=title, listener=listener)
         state.write_json(learnt, history)
     if not written.exists():
-        listener.stage(f"{title}: writing the network", 0)
-        _write_bundle(trained, plan, prepared, folder)
+        draft.write(
+            written,
+            trained,
+            name=plan.name,
+            version=plan.version,
+            prepared=prepared,
+            ingredients=plan.ingredients,
+            arch=plan.recipe.arch,
+            title=title,
+            listener=listener,
+        )
     return _Run(load_bundle(written), json.loads(learnt.read_text()))
 
 
@@ -279,27 +286,6 @@ def _learn(
     model.save(part)
     part.replace(folder / TRAINABLE)
     return history
-
-
-def _write_bundle(trained: Path, plan: Plan, prepared: Prepared, folder: Path) -> None:
-    ingredients = plan.ingredients
-    description = Bundle(
-        name=plan.name,
-        version=plan.version,
-        labels=prepared.material.label_names,
-        outside_labels=prepared.material.outside_names,
-        front_end=ingredients.front_end,
-        excerpts=heard(plan.recipe.arch, learnt=ingredients.excerpts),
-        patch=geometry(plan.recipe.arch),
-    )
-    files: dict[str, bytes | Path] = {
-        MODEL: export.from_file(trained),
-        TRAINABLE: trained,
-        ingredients.front_end.filter_bank: _npy(mel_filter_bank(ingredients.front_end)),
-    }
-    if description.patch.colormap is not None:
-        files[COLOUR_FILE] = _npy(colour_map())
-    write_bundle(folder / "bundle", description, files=files)
 
 
 def _logits(
@@ -391,9 +377,3 @@ def _asked(plan: Plan, prepared: Prepared) -> dict[str, Any]:
         "teachers": sorted(str(path) for path in plan.ingredients.teachers),
         "data": digest.hexdigest(),
     }
-
-
-def _npy(values: NDArray[Any]) -> bytes:
-    stream = io.BytesIO()
-    np.save(stream, values)
-    return stream.getvalue()

@@ -139,6 +139,8 @@ def test_weights_stay_in_floating_point_where_eight_bits_are_too_coarse(monkeypa
     monkeypatch.setattr(export, "LARGEST_QUANTISED_ERROR", 1e-6)
     content = export.to_tflite(model)
     assert len(content) == len(export.to_tflite(model, quantise=False)) > len(eight_bits)
+    assert export.in_8_bits(eight_bits)
+    assert not export.in_8_bits(content)
     patches = np.random.default_rng(0).random((4, 32, 32, 1), np.float32)
     wanted = np.asarray(model(patches, training=False)["genre"])
     assert np.abs(export.run_tflite(content, patches) - wanted).max() < 1e-3
