@@ -14,7 +14,6 @@ from typing import Final
 
 from genretagd.actions.backoff import BREAKER_BACKOFF, Backoff
 from genretagd.actions.hosted import Host, HostedPlugin
-from genretagd.actions.lease import Lease
 from genretagd.actions.plan import ActionSpec, PluginRecord, PluginStatus
 from genretagd.actions.process import HostProcess, Output
 from genretagd.actions.redaction import Redactor
@@ -22,6 +21,7 @@ from genretagd.actions.worker import ActionWorker, Surroundings
 from genretagd.delivery import Outbox
 from genretagd.errors import ConfigError, LedgerError
 from genretagd.events import Event, Idle, TrackMoved
+from genretagd.lease import Lease
 from genretagd.plugin_tools import safe_file_name
 
 LOG: Final = "genretagd.actions"

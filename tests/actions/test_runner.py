@@ -13,7 +13,6 @@ from actions_support import AT, tagged, write_plugin
 
 from genretagd.actions.backoff import Backoff
 from genretagd.actions.catalog import Catalog
-from genretagd.actions.lease import Lease
 from genretagd.actions.plan import plan_actions
 from genretagd.actions.runner import Delays, Runner
 from genretagd.config import ActionConfig
@@ -190,16 +189,6 @@ def test_a_ledger_that_cannot_be_written_does_not_stop_the_teller(
     database.close()
     runner.tell(tagged("/m/1"))
     assert "is lost to action plugins" in caplog.text
-
-
-def test_the_right_to_deliver_is_held_once(tmp_path: Path) -> None:
-    one, other = Lease(tmp_path / "lock"), Lease(tmp_path / "lock")
-    assert one.take()
-    assert one.take()
-    assert not other.take()
-    one.give_back()
-    assert other.take()
-    other.give_back()
 
 
 def test_a_wrong_option_stops_the_start_and_a_broken_plugin_does_not(

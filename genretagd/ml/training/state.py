@@ -12,9 +12,33 @@ from typing import Any, BinaryIO, Final
 
 import numpy as np
 
+from genretagd.errors import UsageError
+from genretagd.lease import Lease
 from genretagd.ml.training.listener import Listener
 
 PLAN: Final = "plan.json"
+LOCK: Final = "lock"
+
+
+@contextmanager
+def alone(work: Path) -> Iterator[None]:
+    """Make the folder of the state where it is missing, and have it for this process alone.
+
+    Raises
+    ------
+    UsageError
+        Another process is at work there: each would overwrite what the other reads.
+    """
+    work.mkdir(parents=True, exist_ok=True)
+    lease = Lease(work / LOCK)
+    if not lease.take():
+        raise UsageError(
+            f"{work}: another training is at work there, wait until it is done or choose another output (-o)"
+        )
+    try:
+        yield
+    finally:
+        lease.give_back()
 
 
 def begin(work: Path, asked: Mapping[str, Any], listener: Listener) -> None:
@@ -75,6 +99,7 @@ def load_weights(model: Any, path: Path) -> None:
 
 def discard_if_empty(work: Path) -> None:
     """Remove the folder of a run that came to nothing before it learnt anything."""
-    (work / "pictures.u8").unlink(missing_ok=True)
+    for name in ("pictures.u8", LOCK):
+        (work / name).unlink(missing_ok=True)
     if not any(work.iterdir()):
         work.rmdir()

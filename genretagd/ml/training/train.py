@@ -106,9 +106,15 @@ def train(corpus: Corpus, plan: Plan, listener: Listener) -> Result:
         The training libraries are not installed.
     ModelError
         The base model or the bundle is not usable.
+    UsageError
+        Another training is at work on the same output.
     """
     work = plan.output.with_name(f"{plan.output.name}.work")
-    work.mkdir(parents=True, exist_ok=True)
+    with state.alone(work):
+        return _train(corpus, plan, work, listener)
+
+
+def _train(corpus: Corpus, plan: Plan, work: Path, listener: Listener) -> Result:
     parts = min(plan.folds, LEAST_PARTS) if plan.folds >= 2 else LEAST_PARTS
     try:
         prepared = prepare(corpus, plan.ingredients, work=work, parts=parts, listener=listener)

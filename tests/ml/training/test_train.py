@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+import subprocess
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -9,10 +11,11 @@ import pytest
 from sounds import FORMATS
 from spectrograms import EXCERPTS, make_corpus
 
-from genretagd.errors import CorpusError
+from genretagd.errors import CorpusError, UsageError
 from genretagd.ml.bundle import load_bundle
 from genretagd.ml.classifier import load_classifier
 from genretagd.ml.frontend import FrontEnd
+from genretagd.ml.training import state
 from genretagd.ml.training import train as module
 from genretagd.ml.training.corpus import from_folders
 from genretagd.ml.training.evaluate import evaluate
@@ -163,6 +166,28 @@ def test_the_state_of_another_run_is_not_gone_on_with(corpus, tmp_path):
     with pytest.raises(Killed):
         train(corpus, plan(tmp_path, recipe=Recipe(arch="seed", epochs=2, steps=2, seed=5)), Killer(2))
     assert left.stat().st_ino != before
+
+
+def test_a_second_training_to_the_same_output_is_refused_while_one_is_at_work(corpus, tmp_path):
+    with state.alone(tmp_path / "mine.work"):
+        (tmp_path / "mine.work/pictures.u8").write_bytes(b"of the first")
+        with pytest.raises(
+            UsageError, match=r"mine\.work: another training is at work .* \(-o\)"
+        ):
+            train(corpus, plan(tmp_path), Silent())
+    assert (tmp_path / "mine.work/pictures.u8").read_bytes() == b"of the first"
+
+
+def test_the_output_is_free_again_when_a_training_was_killed(tmp_path):
+    code = "import sys, time; from pathlib import Path; from genretagd.ml.training import state\n"
+    code += "with state.alone(Path(sys.argv[1])): print('in', flush=True); time.sleep(600)"
+    with subprocess.Popen([sys.executable, "-c", code, tmp_path / "work"], stdout=subprocess.PIPE) as other:
+        assert other.stdout.readline() == b"in\n"
+        with pytest.raises(UsageError), state.alone(tmp_path / "work"):
+            pass
+        other.kill()
+    with state.alone(tmp_path / "work"):
+        pass
 
 
 def test_evaluation_of_the_same_tracks_finds_labels_by_any_spelling(trained, tmp_path):

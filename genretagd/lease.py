@@ -1,14 +1,21 @@
-"""Only one process at a time delivers from a ledger, so that no event is delivered twice at once."""
+"""A right that one process at a time has: to deliver from a ledger, to train into a folder."""
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 from pathlib import Path
+from typing import Final
+
+NO_LOCKS: Final = frozenset({errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP})
+"""What a file system says that knows no locks."""
 
 
 class Lease:
-    """The right to deliver, given up by the system itself when its process ends in whatever way.
+    """The right, given up by the system itself when its process ends in whatever way.
+
+    Where a file system knows no locks everybody has it.
 
     Parameters
     ----------
@@ -32,9 +39,9 @@ class Lease:
         descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+        except OSError as exc:
             os.close(descriptor)
-            return False
+            return exc.errno in NO_LOCKS
         self._descriptor = descriptor
         return True
 
