@@ -171,9 +171,7 @@ def test_the_state_of_another_run_is_not_gone_on_with(corpus, tmp_path):
 def test_a_second_training_to_the_same_output_is_refused_while_one_is_at_work(corpus, tmp_path):
     with state.alone(tmp_path / "mine.work"):
         (tmp_path / "mine.work/pictures.u8").write_bytes(b"of the first")
-        with pytest.raises(
-            UsageError, match=r"mine\.work: another training is at work .* \(-o\)"
-        ):
+        with pytest.raises(UsageError, match=r"mine\.work: another training is at work .* \(-o\)"):
             train(corpus, plan(tmp_path), Silent())
     assert (tmp_path / "mine.work/pictures.u8").read_bytes() == b"of the first"
 
