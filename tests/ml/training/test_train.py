@@ -15,7 +15,7 @@ from genretagd.errors import CorpusError, UsageError
 from genretagd.ml.bundle import load_bundle
 from genretagd.ml.classifier import load_classifier
 from genretagd.ml.frontend import FrontEnd
-from genretagd.ml.training import state
+from genretagd.ml.training import export, state
 from genretagd.ml.training import train as module
 from genretagd.ml.training.corpus import from_folders
 from genretagd.ml.training.evaluate import evaluate
@@ -149,7 +149,7 @@ def test_what_was_learnt_before_a_kill_is_not_learnt_again(trained, corpus, tmp_
         raise Killed
 
     with monkeypatch.context() as patched:
-        patched.setattr(module.export, "from_file", killed)
+        patched.setattr(export, "from_file", killed)
         with pytest.raises(Killed):
             train(corpus, plan(tmp_path), Silent())
     monkeypatch.setattr(module, "learn", None)
