@@ -8,8 +8,33 @@ import os
 from pathlib import Path
 from typing import Final
 
-NO_LOCKS: Final = frozenset({errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP})
+HELD: Final = frozenset({errno.EAGAIN, errno.EACCES})
+"""What the system says of a file that another process has locked."""
+NO_LOCKS: Final = frozenset({errno.ENOLCK, errno.EOPNOTSUPP, errno.EINVAL})
 """What a file system says that knows no locks."""
+
+
+def lock(descriptor: int) -> bool | None:
+    """Lock a file: True when it is ours now, False when another holds it, None where locks do not exist.
+
+    Raises
+    ------
+    OSError
+        Anything else is wrong.
+    """
+    try:
+        import fcntl  # noqa: PLC0415 - POSIX only
+    except ImportError:
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as exc:
+        if exc.errno in HELD:
+            return False
+        if exc.errno in NO_LOCKS:
+            return None
+        raise
+    return True
 
 
 class Lease:
@@ -31,19 +56,17 @@ class Lease:
         """Take the right and return whether we have it now."""
         if self._descriptor is not None:
             return True
-        try:
-            import fcntl  # noqa: PLC0415 - POSIX only
-        except ImportError:
-            return True
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)  # no child inherits it (PEP 446)
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as exc:
+            ours = lock(descriptor)
+        except OSError:
+            ours = False
+        if ours:
+            self._descriptor = descriptor
+        else:
             os.close(descriptor)
-            return exc.errno in NO_LOCKS
-        self._descriptor = descriptor
-        return True
+        return ours is not False
 
     def give_back(self) -> None:
         """Give the right back; safe without having it."""

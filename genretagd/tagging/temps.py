@@ -8,13 +8,14 @@ dies, however it dies, so a temporary file that can be locked by somebody else i
 from __future__ import annotations
 
 import errno
-import fcntl
 import os
 import re
 import secrets
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
+
+from genretagd.lease import lock
 
 NAME_BYTES: Final = 255
 TEMPORARY: Final = re.compile(r"\A\.(?:.*\.)?genretagd-[0-9a-f]{12}\.(?:tmp|backup)\Z", re.DOTALL)
@@ -89,7 +90,7 @@ def create(directory_fd: int, beside: str) -> Temporary:
                 continue
             raise
         try:
-            if _lock(fd) is not False and os.fstat(fd).st_nlink:
+            if lock(fd) is not False and os.fstat(fd).st_nlink:
                 return Temporary(name, fd)
         except BaseException:
             os.close(fd)
@@ -116,20 +117,7 @@ def dead(directory_fd: int, name: str) -> int | None:
         fd = os.open(name, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=directory_fd)
     except OSError:
         return None
-    if _lock(fd):
+    if lock(fd):
         return fd
     os.close(fd)
     return None
-
-
-def _lock(fd: int) -> bool | None:
-    """Lock a file: True when it is ours now, False when another holds it, None where locks do not exist."""
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as exc:
-        if exc.errno in {errno.EAGAIN, errno.EACCES}:
-            return False
-        if exc.errno in {errno.ENOLCK, errno.EOPNOTSUPP, errno.EINVAL}:
-            return None
-        raise
-    return True
