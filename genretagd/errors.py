@@ -25,6 +25,7 @@ interrupted. A message reads "subject: what is wrong, what to do".
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar
@@ -34,6 +35,9 @@ EXIT_SOME_FAILED = 1
 EXIT_USAGE = 2
 EXIT_NO_MODEL = 3
 EXIT_INTERRUPTED = 130
+
+DISK_TROUBLE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO})
+"""What the system says of a disk that is full, write-protected or broken: no fault of the program's."""
 
 _WORKER_ENDED = frozenset({"time limit", "crashed"})
 

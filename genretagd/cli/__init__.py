@@ -5,7 +5,14 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, NoReturn
 
-from genretagd.errors import EXIT_INTERRUPTED, EXIT_OK, EXIT_SOME_FAILED, ConfigError, GenretagdError
+from genretagd.errors import (
+    DISK_TROUBLE,
+    EXIT_INTERRUPTED,
+    EXIT_OK,
+    EXIT_SOME_FAILED,
+    ConfigError,
+    GenretagdError,
+)
 
 if TYPE_CHECKING:
     from subprocess import Popen
@@ -34,17 +41,24 @@ def main() -> NoReturn:
     except BrokenPipeError:
         sys.stderr.close()
         status = EXIT_SOME_FAILED
-    except ConfigError as exc:
-        for problem in exc.problems:
-            print(f"genretagd: {problem}", file=sys.stderr)
-        status = exc.exit_status
-    except GenretagdError as exc:
-        print(f"genretagd: {exc}", file=sys.stderr)
-        status = exc.exit_status
+    except (GenretagdError, OSError) as exc:
+        status = _told(exc)
     if spare is not None and spare.poll() is None:  # nobody needed it
         spare.kill()
         spare.communicate()
     sys.exit(status if isinstance(status, int) else EXIT_OK)
+
+
+def _told(error: GenretagdError | OSError) -> int:
+    """Print what is wrong, and return the exit status; what is our fault is raised again."""
+    if isinstance(error, OSError):
+        if error.errno not in DISK_TROUBLE:
+            raise error
+        print(f"genretagd: {error.filename or 'a file'}: {error.strerror}", file=sys.stderr)
+        return EXIT_SOME_FAILED
+    for problem in error.problems if isinstance(error, ConfigError) else (error,):
+        print(f"genretagd: {problem}", file=sys.stderr)
+    return error.exit_status
 
 
 def _start_ahead(arguments: list[str]) -> Popen[bytes] | None:

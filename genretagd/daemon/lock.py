@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from genretagd.errors import UsageError
+from genretagd.errors import LedgerError, UsageError
+from genretagd.lease import HELD
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,23 +59,34 @@ class InstanceLock:
     ------
     UsageError
         A running daemon watches one of the roots, or something above or below it.
+    LedgerError
+        The directory cannot be made or written, or its file system knows no locks.
     """
 
     def __init__(self, directory: Path, roots: Sequence[str]) -> None:
-        directory.mkdir(parents=True, exist_ok=True)
         path = directory / f"{instance_name(roots)}.lock"
         self.status_file = path.with_suffix(".json")
-        with _alone(directory):
-            for other in instances(directory):
-                _refuse_common_roots(roots, other)
-            self._file: IO[str] | None = path.open("a+")
-            if not _lock(self._file):
-                self._file.close()
-                raise UsageError(f"{roots[0]}: already watched, stop the other daemon first")
-            self._file.seek(0)
-            self._file.truncate()
-            json.dump({"pid": os.getpid(), "roots": list(roots)}, self._file)
-            self._file.flush()
+        self._file: IO[str] | None = None
+        try:
+            directory.mkdir(parents=True, exist_ok=True)
+            with _alone(directory):
+                for other in instances(directory):
+                    _refuse_common_roots(roots, other)
+                self._file = path.open("a+")
+                _lock(self._file, roots[0])
+                self._file.seek(0)
+                self._file.truncate()
+                json.dump({"pid": os.getpid(), "roots": list(roots)}, self._file)
+                self._file.flush()
+        except UsageError:
+            self.release()
+            raise
+        except OSError as exc:
+            self.release()
+            raise LedgerError(
+                f"{directory}: no daemon can be listed there ({exc.strerror}), keep the ledger on a local "
+                "disk that can be written ([ledger] ledger)"
+            ) from exc
 
     def release(self) -> None:
         """Let go; safe to call twice."""
@@ -99,15 +111,17 @@ def _held(file: IO[str]) -> bool:
     return False
 
 
-def _lock(file: IO[str]) -> bool:
+def _lock(file: IO[str], root: str) -> None:
     for _ in range(20):  # somebody who only asks holds it for a moment
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+        except OSError as exc:
+            if exc.errno not in HELD:
+                raise
             time.sleep(0.05)
         else:
-            return True
-    return False
+            return
+    raise UsageError(f"{root}: already watched, stop the other daemon first")
 
 
 def _refuse_common_roots(roots: Sequence[str], other: Instance) -> None:

@@ -5,6 +5,7 @@ The schema stands in docs/architecture.md. Nothing in a bundle is code, and noth
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 import json
@@ -18,7 +19,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from genretagd.errors import ModelError
+from genretagd.errors import ModelError, UsageError
 from genretagd.ml.checks import Checker
 from genretagd.ml.description import (
     Calibration,
@@ -269,8 +270,36 @@ def load_bundle(bundle: str | Path = DEFAULT) -> Bundle:
     return replace(loaded, directory=directory, identity=f"{loaded.name}-{loaded.version}@{digest[:8]}")
 
 
+def refuse_foreign(directory: Path) -> None:
+    """Refuse a place for a bundle where anything else is; nothing there, or a bundle alone, is fine.
+
+    Raises
+    ------
+    UsageError
+        Writing a bundle there would cost somebody a file.
+    """
+    if not os.path.lexists(directory):
+        return
+    if not directory.is_dir():
+        raise UsageError(f"{directory}: a file is there, name a directory for the bundle")
+    parts = _parts_of(directory)
+    others = sorted(entry.name for entry in directory.iterdir() if entry.name not in parts)
+    if others:
+        raise UsageError(
+            f"{directory}: holds {others[0]}, which is no part of a bundle, name another directory for it"
+        )
+
+
+def _parts_of(directory: Path) -> frozenset[str]:
+    """Return the file names of the bundle in a directory; none where there is no bundle."""
+    try:
+        return frozenset({DESCRIPTION, *load_bundle(directory).files})
+    except ModelError:
+        return frozenset()
+
+
 def write_bundle(directory: Path, bundle: Bundle, *, files: Mapping[str, bytes | Path]) -> Bundle:
-    """Write a bundle, all or nothing; one that is there is replaced.
+    """Write a bundle, all or nothing; one that is there is replaced, and nothing else ever is.
 
     Parameters
     ----------
@@ -291,9 +320,12 @@ def write_bundle(directory: Path, bundle: Bundle, *, files: Mapping[str, bytes |
     ------
     ModelError
         The description would not be accepted, or a file cannot be written.
+    UsageError
+        Something else than a bundle is there.
     """
     target = directory.absolute()
     try:
+        refuse_foreign(target)
         temporary = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
         try:
             return _write_into(temporary, target, bundle, files)
@@ -319,12 +351,26 @@ def _write_into(temporary: Path, target: Path, bundle: Bundle, files: Mapping[st
     written.mel_basis()
     written.colormap()
     temporary.chmod(0o755)
-    if target.exists():
-        aside = temporary / ".replaced"
-        target.rename(aside)
-    temporary.rename(target)
-    shutil.rmtree(target / ".replaced", ignore_errors=True)
+    _put_in_place(temporary, target)
     return replace(written, directory=target)
+
+
+def _put_in_place(temporary: Path, target: Path) -> None:
+    """Rename a directory to the target; of a former one's content only what is a bundle's is removed."""
+    if not target.exists():
+        temporary.rename(target)
+        return
+    aside = temporary.with_name(f"{temporary.name}.replaced")
+    target.rename(aside)
+    try:
+        temporary.rename(target)
+    except OSError:
+        aside.rename(target)
+        raise
+    with contextlib.suppress(OSError):  # what came there meanwhile is not ours and stays
+        for name in _parts_of(aside):
+            (aside / name).unlink(missing_ok=True)
+        aside.rmdir()
 
 
 def _write_durably(path: Path, data: bytes) -> None:

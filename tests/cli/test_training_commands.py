@@ -7,6 +7,7 @@ import json
 import shutil
 
 import pytest
+from PIL import Image
 
 needs_training = pytest.mark.skipif(
     importlib.util.find_spec("keras") is None, reason="needs the training libraries"
@@ -55,6 +56,18 @@ def test_spectrogram_names_a_damaged_file_and_goes_on(genretagd, music, tmp_path
     assert result.status == 1
     assert "bad.mp3" in result.err
     assert result.out.startswith("5 written, 0 there already, 1 failed")
+
+
+def test_spectrogram_leaves_a_picture_that_is_not_its_own(genretagd, music, tmp_path):
+    cover = tmp_path / "out" / "alpha" / "mp3.png"
+    cover.parent.mkdir(parents=True)
+    Image.new("RGB", (8, 8)).save(cover)
+    before = cover.read_bytes()
+    result = genretagd("spectrogram", music, tmp_path / "out", "--jobs", 1)
+    assert result.status == 1
+    assert "alpha/mp3.png is there and no spectrogram of genretagd's" in result.err
+    assert result.out.startswith("4 written, 0 there already, 1 failed")
+    assert cover.read_bytes() == before
 
 
 def test_evaluate_measures_audio_and_counts_other_folders_as_foreign(

@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+import errno
+import fcntl
+
 import pytest
 
 from genretagd.daemon.lock import InstanceLock, instances
-from genretagd.errors import UsageError
+from genretagd.errors import LedgerError, UsageError
 
 
 @pytest.fixture
@@ -56,3 +59,20 @@ def test_a_damaged_lock_file_is_no_instance(directory):
     directory.mkdir()
     (directory / "x.lock").write_text("not json")
     assert instances(directory) == []
+
+
+def test_a_directory_that_cannot_be_made_is_said(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(LedgerError, match="keep the ledger on a local disk"):
+        InstanceLock(tmp_path / "file" / "instances", ["/music"])
+
+
+@pytest.mark.parametrize("first", [True, False], ids=["starting", "instance"])
+def test_a_file_system_without_locks_is_no_other_daemon(directory, monkeypatch, first):
+    def flock(file, operation):
+        if first or not operation & fcntl.LOCK_EX or operation & fcntl.LOCK_NB:
+            raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    with pytest.raises(LedgerError, match="No locks available"):
+        InstanceLock(directory, ["/music"])

@@ -1,14 +1,16 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import json
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
 from sounds import TINY_BUNDLE
 
-from genretagd.errors import ModelError
+from genretagd.errors import ModelError, UsageError
 from genretagd.ml.bundle import Bundle, load_bundle, locate_bundle, write_bundle
 from genretagd.ml.runtime import Network
 
@@ -65,12 +67,60 @@ def test_a_written_bundle_is_the_one_that_is_read(tmp_path, tiny_bundle):
     assert [path.name for path in tmp_path.iterdir()] == ["new"]
 
 
+def parts():
+    return {name: (TINY_BUNDLE / name).read_bytes() for name in ("model.tflite", "mel.npy")}
+
+
 def test_writing_over_a_bundle_replaces_it_and_leaves_nothing_behind(tmp_path, copied, tiny_bundle):
-    (copied / "stray").write_text("of the old one")
-    files = {name: (TINY_BUNDLE / name).read_bytes() for name in ("model.tflite", "mel.npy")}
-    write_bundle(copied, dataclasses.replace(tiny_bundle, version="2"), files=files)
+    write_bundle(copied, dataclasses.replace(tiny_bundle, version="2"), files=parts())
     assert load_bundle(copied).version == "2"
-    assert not (copied / "stray").exists()
+    assert [path.name for path in tmp_path.iterdir()] == ["bundle"]
+
+
+@pytest.mark.parametrize("beside", [True, False], ids=["beside a bundle", "alone"])
+def test_a_bundle_is_never_written_over_anything_else(tmp_path, copied, tiny_bundle, beside):
+    place = copied if beside else tmp_path / "Music"
+    place.mkdir(exist_ok=True)
+    (place / "song.flac").write_bytes(b"the only copy")
+    with pytest.raises(UsageError, match=r"holds song\.flac, which is no part of a bundle"):
+        write_bundle(place, dataclasses.replace(tiny_bundle, version="2"), files=parts())
+    assert (place / "song.flac").read_bytes() == b"the only copy"
+    assert not beside or load_bundle(place).version == "1"
+
+
+@pytest.mark.parametrize("dangling", [True, False], ids=["dangling link", "file"])
+def test_a_bundle_is_not_written_over_a_file(tmp_path, tiny_bundle, dangling):
+    place = tmp_path / "model"
+    if dangling:
+        place.symlink_to(tmp_path / "away")
+    else:
+        place.write_bytes(b"x")
+    with pytest.raises(UsageError, match="a file is there"):
+        write_bundle(place, tiny_bundle, files=parts())
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]
+
+
+def test_what_came_into_a_bundle_while_it_was_replaced_is_kept(tmp_path, copied, tiny_bundle, monkeypatch):
+    monkeypatch.setattr("genretagd.ml.bundle.refuse_foreign", lambda _: None)
+    (copied / "song.flac").write_bytes(b"the only copy")
+    write_bundle(copied, dataclasses.replace(tiny_bundle, version="2"), files=parts())
+    assert load_bundle(copied).version == "2"
+    (kept,) = tmp_path.glob(".bundle.*.replaced/*")
+    assert kept.read_bytes() == b"the only copy"
+
+
+def test_a_bundle_that_cannot_be_replaced_is_put_back(tmp_path, copied, tiny_bundle, monkeypatch):
+    rename = Path.rename
+
+    def refused(path, target):
+        if Path(target) == copied and not path.name.endswith(".replaced"):
+            raise OSError(errno.EIO, "no more")
+        return rename(path, target)
+
+    monkeypatch.setattr(Path, "rename", refused)
+    with pytest.raises(ModelError, match="no more"):
+        write_bundle(copied, dataclasses.replace(tiny_bundle, version="2"), files=parts())
+    assert load_bundle(copied).version == "1"
     assert [path.name for path in tmp_path.iterdir()] == ["bundle"]
 
 

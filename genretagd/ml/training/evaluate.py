@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -20,7 +19,7 @@ from genretagd.ml.training.listener import Listener
 from genretagd.ml.training.listening import track_logits
 from genretagd.ml.training.metrics import measure
 from genretagd.ml.training.prepare import Ingredients, prepare
-from genretagd.ml.training.report import Report, write_report
+from genretagd.ml.training.report import Report, place_for_report, write_report
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -66,6 +65,8 @@ def evaluate(
     ------
     CorpusError
         No folder bears one of the bundle's labels, or no file can be used.
+    UsageError
+        The report cannot be written there, or a file of another origin is in its place.
     """
     known = {genre_key(label): label for label in bundle.labels}
     renamed = {name: known.get(genre_key(name), name) for name in (*corpus.labels, *corpus.outside)}
@@ -79,10 +80,9 @@ def evaluate(
     sources = tuple(replace(source, genre=renamed[source.genre]) for source in corpus.sources)
     corpus = replace(corpus, labels=inside, outside=foreign, sources=sources)
     ingredients = replace(ingredients, front_end=bundle.front_end, excerpts=bundle.excerpts)
-    work = Path(tempfile.mkdtemp(prefix="genretagd-"))
-    try:
+    with place_for_report(report), tempfile.TemporaryDirectory(prefix="genretagd-") as work:
         prepared = prepare(
-            corpus, ingredients, work=work, parts=0, listener=listener, mel_basis=bundle.mel_basis
+            corpus, ingredients, work=Path(work), parts=0, listener=listener, mel_basis=bundle.mel_basis
         )
         for note in prepared.notes:
             listener.note(note)
@@ -112,8 +112,6 @@ def evaluate(
             ),
             report,
         )
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
     return Evaluation(metrics, page, prepared.notes, prepared.problems)
 
 

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from typing import Final
 
+MADE_BY: Final = '<meta name="generator" content="genretagd">'
+"""By which a report is known as one that may be replaced."""
+
 PAGE: Final = """<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
+{made_by}
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>{title}</title>
 <style>

@@ -124,6 +124,15 @@ def read_record(path: Path) -> Record | None:
         return _record(path, image)
 
 
+def bears_record(path: Path) -> bool:
+    """Whether a file is a picture that says how it was made, be it understood here or not."""
+    try:
+        with _opened(path) as image:
+            return CHUNK in image.info
+    except (CorpusError, OSError):
+        return False
+
+
 def header(path: Path) -> tuple[tuple[int, int], Record | None]:
     """Read a picture's width and height, and how it was made, without its pixels.
 

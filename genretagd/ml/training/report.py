@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
@@ -13,11 +15,15 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from genretagd.errors import UsageError
 from genretagd.ml.training import figures
 from genretagd.ml.training.metrics import Outcomes, coverage_curve
-from genretagd.ml.training.page import PAGE
+from genretagd.ml.training.page import MADE_BY, PAGE
 
 MISTAKES: Final = 12
+HTML: Final = "report.html"
+METRICS: Final = "metrics.json"
+FIGURES: Final = "figures"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -54,6 +60,45 @@ class Report:
     notes: Sequence[str] = field(default=())
 
 
+@contextlib.contextmanager
+def place_for_report(folder: Path) -> Iterator[None]:
+    """Make sure of a folder for a report before time is spent on what stands in it.
+
+    Other files may be there; an earlier report is replaced by `write_report`, not before. A folder that
+    stays empty is removed.
+
+    Raises
+    ------
+    UsageError
+        A file of another origin bears a name that a report needs, or nothing can be written there.
+    """
+    if not _is_report(folder):
+        for name in (HTML, METRICS, FIGURES):
+            if (folder / name).exists():
+                raise UsageError(f"{folder}: {name} there is of no report, name another folder for it")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as exc:
+        raise UsageError(
+            f"{folder}: no report can be written there ({exc.strerror}), name another folder for it"
+        ) from exc
+    try:
+        yield
+    finally:
+        with contextlib.suppress(OSError):
+            folder.rmdir()
+
+
+def _is_report(folder: Path) -> bool:
+    try:
+        with (folder / HTML).open(encoding="utf-8") as page:
+            return MADE_BY in page.read(1000)
+    except (OSError, ValueError):
+        return False
+
+
 def write_report(report: Report, folder: Path) -> Path:
     """Write ``report.html``, ``metrics.json`` and ``figures/*.png`` into a folder.
 
@@ -64,17 +109,17 @@ def write_report(report: Report, folder: Path) -> Path:
     """
     pictures = _draw(report)
     mistakes = _mistakes(report)
-    (folder / "figures").mkdir(parents=True, exist_ok=True)
-    for stale in (folder / "figures").glob("*.png"):
-        stale.unlink()
-    for name, png in pictures.items():
-        (folder / "figures" / f"{name}.png").write_bytes(png)
-    for number, mistake in enumerate(mistakes, start=1):
-        (folder / "figures" / f"mistake-{number:02}.png").write_bytes(mistake.png)
-    metrics = json.dumps(report.metrics, indent=2, ensure_ascii=False, allow_nan=False)
-    (folder / "metrics.json").write_text(metrics + "\n", encoding="utf-8")
-    path = folder / "report.html"
+    pngs = pictures | {f"mistake-{number:02}": item.png for number, item in enumerate(mistakes, start=1)}
+    path = folder / HTML
+    folder.mkdir(parents=True, exist_ok=True)
     path.write_text(_html(report, pictures, mistakes), encoding="utf-8")
+    metrics = json.dumps(report.metrics, indent=2, ensure_ascii=False, allow_nan=False)
+    (folder / METRICS).write_text(metrics + "\n", encoding="utf-8")
+    (folder / FIGURES).mkdir(exist_ok=True)
+    for stale in (folder / FIGURES / "learning.png", *(folder / FIGURES).glob("mistake-[0-9][0-9].png")):
+        stale.unlink(missing_ok=True)
+    for name, png in pngs.items():
+        (folder / FIGURES / f"{name}.png").write_bytes(png)
     return path
 
 
@@ -146,7 +191,8 @@ def _html(report: Report, pictures: Mapping[str, bytes], mistakes: Sequence[_Mis
     if mistakes:
         sections.append(_section("The most confident mistakes", _gallery(mistakes)))
     sections.append(_section("Model card", _card(report.card)))
-    return PAGE.format(title=escape(report.title), body="\n".join(section for section in sections if section))
+    body = "\n".join(section for section in sections if section)
+    return PAGE.format(made_by=MADE_BY, title=escape(report.title), body=body)
 
 
 def _tiles(metrics: Mapping[str, Any]) -> str:

@@ -23,7 +23,14 @@ from genretagd.ml.frontend import FloatArray, FrontEnd, log_mel, scale, to_pictu
 from genretagd.ml.training.corpus import Source
 from genretagd.ml.training.isolation import Failure, Isolated
 from genretagd.ml.training.listener import Listener
-from genretagd.ml.training.pictures import Excerpt, Record, printable, read_record, write_picture
+from genretagd.ml.training.pictures import (
+    Excerpt,
+    Record,
+    bears_record,
+    printable,
+    read_record,
+    write_picture,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +99,7 @@ def draw_all(
     sources : sequence of Source
         Audio and pictures.
     place : callable
-        Where the picture of an audio file goes, given its record.
+        Where the picture of an audio file goes, given its record; may raise CorpusError for that file.
     front_end : FrontEnd
         How spectrograms are made.
     excerpts : ExcerptChoice
@@ -112,10 +119,13 @@ def draw_all(
             continue
         try:
             record = wanted_record(source, front_end=front_end, excerpts=excerpts)
-        except OSError as exc:
-            problems.append(f"{printable(source.path)}: cannot be read ({exc.strerror})")
+            target = place(source, record)
+        except (OSError, CorpusError) as exc:
+            name = printable(source.path)
+            problem = str(exc) if isinstance(exc, CorpusError) else f"{name}: cannot be read ({exc.strerror})"
+            problems.append(problem)
+            listener.note(problem)
             continue
-        target = place(source, record)
         if is_made(target, record):
             pictures[index] = target
         else:
@@ -222,13 +232,20 @@ def cache_place(cache: Path) -> Callable[[Source, Record], Path]:
 def folder_place(root: Path, sources: Sequence[Source]) -> Callable[[Source, Record], Path]:
     """Return a `place` under one folder per genre, in the sub-folder a track has there.
 
-    Tracks that differ in their suffix only keep it, so that each has a picture of its own.
+    Tracks that differ in their suffix only keep it, so that each has a picture of its own. It raises
+    CorpusError where a file of another origin has the picture's name, such as a cover.
     """
     stems = Counter((source.genre, source.folder, source.track_id) for source in sources)
 
     def place(source: Source, _: Record) -> Path:
         twins = stems[source.genre, source.folder, source.track_id] > 1
         name = printable(Path(source.path.name)) if twins else source.track_id
-        return root / source.genre / source.folder / f"{name}.png"
+        target = root / source.genre / source.folder / f"{name}.png"
+        if target.exists() and not bears_record(target):
+            raise CorpusError(
+                f"{printable(source.path)}: {printable(target)} is there and no spectrogram of genretagd's, "
+                "write into another folder"
+            )
+        return target
 
     return place

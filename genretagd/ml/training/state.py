@@ -12,12 +12,13 @@ from typing import Any, BinaryIO, Final
 
 import numpy as np
 
-from genretagd.errors import UsageError
+from genretagd.errors import DISK_TROUBLE, GenretagdError, UsageError
 from genretagd.lease import Lease
 from genretagd.ml.training.listener import Listener
 
 PLAN: Final = "plan.json"
 LOCK: Final = "lock"
+PICTURES: Final = "pictures.u8"
 
 
 @contextmanager
@@ -27,18 +28,44 @@ def alone(work: Path) -> Iterator[None]:
     Raises
     ------
     UsageError
-        Another process is at work there: each would overwrite what the other reads.
+        Another process is at work there: each would overwrite what the other reads. Or the folder cannot
+        be made, or holds files of another origin, which would be cleared away with the state.
+    GenretagdError
+        The disk is full or fails while the folder is in use.
     """
-    work.mkdir(parents=True, exist_ok=True)
     lease = Lease(work / LOCK)
-    if not lease.take():
+    try:
+        work.mkdir(parents=True, exist_ok=True)
+        _refuse_foreign(work)
+        alone = lease.take()
+    except OSError as exc:
+        raise UsageError(
+            f"{work}: cannot be made ({exc.strerror}), training needs that folder beside its output (-o)"
+        ) from exc
+    if not alone:
         raise UsageError(
             f"{work}: another training is at work there, wait until it is done or choose another output (-o)"
         )
     try:
         yield
+    except OSError as exc:
+        if exc.errno not in DISK_TROUBLE:
+            raise
+        raise GenretagdError(
+            f"{exc.filename or work}: {exc.strerror}; what was learnt so far is kept, the same command "
+            "goes on from there"
+        ) from exc
     finally:
         lease.give_back()
+
+
+def _refuse_foreign(work: Path) -> None:
+    names = {entry.name for entry in work.iterdir()}
+    others = set() if PLAN in names else names - {LOCK, PICTURES, f"{PLAN}.part"}
+    if others:
+        raise UsageError(
+            f"{work}: holds {min(others)}, which no training left there, choose another output (-o)"
+        )
 
 
 def begin(work: Path, asked: Mapping[str, Any], listener: Listener) -> None:
@@ -99,7 +126,7 @@ def load_weights(model: Any, path: Path) -> None:
 
 def discard_if_empty(work: Path) -> None:
     """Remove the folder of a run that came to nothing before it learnt anything."""
-    for name in ("pictures.u8", LOCK):
+    for name in (PICTURES, LOCK):
         (work / name).unlink(missing_ok=True)
     if not any(work.iterdir()):
         work.rmdir()

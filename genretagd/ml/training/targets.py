@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -109,11 +110,12 @@ def read_scores(path: Path) -> dict[str, Scores]:
         The file cannot be read or holds something else.
     """
     try:
-        with np.load(path, allow_pickle=False) as arrays:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             names = next((arrays[key] for key in ("id", "track_id") if key in arrays.files), None)
             scores = next((arrays[key] for key in arrays.files if arrays[key].ndim == 3), None)
-    except (OSError, ValueError) as exc:
-        raise CorpusError(f"{path}: teacher scores cannot be read ({exc}), give an .npz file") from exc
+    except (OSError, ValueError, TypeError, EOFError, zipfile.BadZipFile) as exc:
+        reason = exc.strerror if isinstance(exc, OSError) else "no archive of arrays"
+        raise CorpusError(f"{path}: teacher scores cannot be read ({reason}), give an .npz file") from exc
     if names is None or scores is None or len(names) != len(scores):
         raise CorpusError(
             f"{path}: no teacher scores, give an .npz with `id` and an array of (tracks, windows, classes)"

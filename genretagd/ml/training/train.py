@@ -13,8 +13,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from genretagd.errors import CorpusError
-from genretagd.ml.bundle import TRAINABLE, Bundle, load_bundle, write_bundle
+from genretagd.errors import CorpusError, UsageError
+from genretagd.ml.bundle import TRAINABLE, Bundle, load_bundle, refuse_foreign, write_bundle
 from genretagd.ml.training import card, draft, loop, measured, splits, state, verdict
 from genretagd.ml.training.corpus import Corpus
 from genretagd.ml.training.listener import Listener
@@ -23,7 +23,7 @@ from genretagd.ml.training.material import Pictures
 from genretagd.ml.training.metrics import Outcomes, measure
 from genretagd.ml.training.prepare import Ingredients, Prepared, prepare
 from genretagd.ml.training.recipe import Recipe, learn
-from genretagd.ml.training.report import Report, write_report
+from genretagd.ml.training.report import Report, place_for_report, write_report
 
 LEAST_PARTS: Final = 3
 KEPT_TRUNK: Final = (
@@ -107,10 +107,17 @@ def train(corpus: Corpus, plan: Plan, listener: Listener) -> Result:
     ModelError
         The base model or the bundle is not usable.
     UsageError
-        Another training is at work on the same output.
+        Another training is at work on the same output, or a file of another origin is where bundle, report
+        or state shall be.
+    GenretagdError
+        The disk is full or fails.
     """
     work = plan.output.with_name(f"{plan.output.name}.work")
-    with state.alone(work):
+    refuse_foreign(plan.output)
+    for taken in (plan.output, work):
+        if plan.report.absolute().is_relative_to(taken.absolute()):
+            raise UsageError(f"{plan.report}: lies in {taken}, name another folder for the report (--report)")
+    with state.alone(work), place_for_report(plan.report):
         return _train(corpus, plan, work, listener)
 
 
@@ -343,7 +350,6 @@ def _finish(
     )
     files: dict[str, bytes | Path] = {name: bundle.read_file(name) for name in bundle.files}
     files["metrics.json"] = (json.dumps(metrics, indent=2, ensure_ascii=False) + "\n").encode()
-    plan.output.parent.mkdir(parents=True, exist_ok=True)
     shown = np.flatnonzero(counted)
     page = write_report(
         Report(

@@ -1,11 +1,16 @@
 """Teachers' opinions become targets that fit what a patch shows."""
 
+import io
+
 import numpy as np
 import pytest
 
 from genretagd.errors import CorpusError
 from genretagd.ml.training import targets
 from genretagd.ml.training.augment import Cut
+
+ONE_ARRAY = io.BytesIO()
+np.save(ONE_ARRAY, np.zeros(3))
 
 
 def scores_of(n, *, windows=28, classes=6, seed=0):
@@ -127,3 +132,22 @@ def test_yamnets_own_genre_classes_are_used_where_all_labels_have_one():
     assert own[3].argmax() == 1
     assert targets.own_genres(scores, labels=("Jazz", "Schlager")) is None
     assert targets.own_genres(scores_of(3), labels=("Jazz",)) is None
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (None, "No such file or directory"),
+        (b"", "no archive of arrays"),
+        (b"PK\x03\x04 cut off", "no archive of arrays"),
+        (b"words", "no archive of arrays"),
+        (ONE_ARRAY.getvalue(), "no archive of arrays"),
+    ],
+    ids=["missing", "empty", "cut off", "text", "one array"],
+)
+def test_a_file_that_is_no_archive_is_refused(tmp_path, content, reason):
+    file = tmp_path / "scores.npz"
+    if content is not None:
+        file.write_bytes(content)
+    with pytest.raises(CorpusError, match=rf"scores\.npz: teacher scores cannot be read \({reason}\)"):
+        targets.read_scores(file)

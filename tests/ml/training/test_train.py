@@ -176,6 +176,23 @@ def test_a_second_training_to_the_same_output_is_refused_while_one_is_at_work(co
     assert (tmp_path / "mine.work/pictures.u8").read_bytes() == b"of the first"
 
 
+@pytest.mark.parametrize("place", ["mine", "mine.work", "mine-report"])
+def test_a_training_is_refused_at_once_where_it_would_cost_somebody_a_file(corpus, tmp_path, place):
+    kept = tmp_path / place / "figures" / "song.flac"
+    kept.parent.mkdir(parents=True)
+    kept.write_bytes(b"the only copy")
+    with pytest.raises(UsageError, match=f"{place}: .*figures"):
+        train(corpus, plan(tmp_path), Killer(1))
+    assert kept.read_bytes() == b"the only copy"
+
+
+@pytest.mark.parametrize("place", ["mine", "mine/report", "mine.work/report"])
+def test_a_report_may_not_lie_where_bundle_or_state_are_cleared_away(corpus, tmp_path, place):
+    with pytest.raises(UsageError, match="name another folder for the report"):
+        train(corpus, plan(tmp_path, report=tmp_path / place), Killer(1))
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_the_output_is_free_again_when_a_training_was_killed(tmp_path):
     code = "import sys, time; from pathlib import Path; from genretagd.ml.training import state\n"
     code += "with state.alone(Path(sys.argv[1])): print('in', flush=True); time.sleep(600)"
@@ -208,6 +225,21 @@ def test_evaluation_of_the_same_tracks_finds_labels_by_any_spelling(trained, tmp
     assert (
         json.loads((tmp_path / "out" / "metrics.json").read_text())["accuracy"] == found.metrics["accuracy"]
     )
+
+
+def test_an_evaluation_does_not_write_into_a_bundle(trained, tmp_path):
+    folder, _ = trained
+    make_corpus(tmp_path / "other", tracks=4, genres=("High", "Low"))
+    before = hashes(folder / "mine")
+    with pytest.raises(UsageError, match=r"metrics\.json there is of no report"):
+        evaluate(
+            load_bundle(folder / "mine"),
+            from_folders(tmp_path / "other", for_training=False),
+            ingredients(tmp_path),
+            report=folder / "mine",
+            listener=Silent(),
+        )
+    assert hashes(folder / "mine") == before
 
 
 def test_evaluation_on_foreign_genres_only_is_refused(trained, tmp_path):
