@@ -17,7 +17,7 @@ from genretagd.domain import Outcome, Prediction, Status
 
 @dataclass(frozen=True, slots=True)
 class TrackTagged:
-    """A genre was written into a track's tags.
+    """A genre was written into a track's tags, or an undo put back what had been there.
 
     Attributes
     ----------
@@ -28,11 +28,13 @@ class TrackTagged:
     path : Path
         The track, where it is now.
     before, after : tuple of str
-        The genres on both sides of the write.
+        The genres on both sides of the write; none after the undo of a first genre.
     confidence : float or None
-        Confidence in [0, 1] in the first genre; None where nothing was predicted (an undo).
+        Confidence in [0, 1] in the first genre; None after an undo.
     prediction : Prediction or None
-        What the model said; None where nothing was predicted (an undo).
+        What the model said; None where nothing was predicted: after an undo, or a recovered crash.
+    undo : bool
+        Whether this is an undo.
     """
 
     kind: ClassVar[str] = "tagged"
@@ -43,6 +45,7 @@ class TrackTagged:
     after: tuple[str, ...]
     confidence: float | None = None
     prediction: Prediction | None = None
+    undo: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,8 +142,8 @@ TrackEvent = TrackTagged | TrackUnsure | TrackFailed | TrackMoved
 Event = TrackEvent | Idle
 
 
-def event_of(outcome: Outcome, *, at: datetime) -> TrackEvent | None:
-    """Return the event that tells an outcome, or None for one that plugins are not told.
+def event_of(outcome: Outcome, *, at: datetime, undo: bool = False) -> TrackEvent | None:
+    """Return the event that tells an outcome (of an `undo`), or None for one that plugins are not told.
 
     The key of a tagged track is made of the file version that was written, so that telling it
     again after a crash is the same event.
@@ -156,6 +159,7 @@ def event_of(outcome: Outcome, *, at: datetime) -> TrackEvent | None:
                 after=outcome.after,
                 confidence=outcome.confidence,
                 prediction=outcome.prediction,
+                undo=undo,
             )
         case Status.UNSURE:
             return TrackUnsure(

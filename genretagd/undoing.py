@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -64,7 +64,14 @@ def plan(journal: Journal, selected: Iterable[Change]) -> Iterator[Step]:
         yield Step(path, first, last, conflict)
 
 
-def undo(step: Step, store: RestoringStore, journal: Journal | None, options: WriteOptions) -> Outcome:
+def undo(
+    step: Step,
+    store: RestoringStore,
+    journal: Journal | None,
+    options: WriteOptions,
+    *,
+    tell: Callable[[Outcome], None] = lambda _outcome: None,
+) -> Outcome:
     """Take the changes of one track back; a `TrackError` becomes its outcome.
 
     Parameters
@@ -77,15 +84,23 @@ def undo(step: Step, store: RestoringStore, journal: Journal | None, options: Wr
         Told before and after; None is a dry run, which stops before the write.
     options : WriteOptions
         How the file is written; the modification time is kept where the change kept it.
+    tell : callable
+        Told of a track that was written, inside the journal's transaction that records it.
     """
     try:
-        return _undo(step, store, journal, options)
+        return _undo(step, store, journal, options, tell)
     except TrackError as exc:
         status = Status.SKIPPED if isinstance(exc, WriteRefusedError) or exc.code == "gone" else Status.FAILED
         return Outcome(step.path, status, reason=exc.problem, code=exc.code, transient=exc.transient)
 
 
-def _undo(step: Step, store: RestoringStore, journal: Journal | None, options: WriteOptions) -> Outcome:
+def _undo(
+    step: Step,
+    store: RestoringStore,
+    journal: Journal | None,
+    options: WriteOptions,
+    tell: Callable[[Outcome], None],
+) -> Outcome:
     path, first, last = step.path, step.first, step.last
     if step.conflict:
         return Outcome(path, Status.SKIPPED, reason=step.conflict, code="conflict")
@@ -113,5 +128,8 @@ def _undo(step: Step, store: RestoringStore, journal: Journal | None, options: W
         if not exc.worker_ended:  # else the entry stays open until the file is seen
             journal.failed(entry, exc.problem)
         raise
-    journal.done(entry, change)
-    return dataclasses.replace(outcome, after=change.after, change=change)
+    outcome = dataclasses.replace(outcome, after=change.after, change=change)
+    with journal.transaction():
+        journal.done(entry, change)
+        tell(outcome)
+    return outcome

@@ -28,6 +28,7 @@ class Notify:
     lines: int = 10
     failures: bool = True
     _tagged: list[str] = field(default_factory=list, init=False, repr=False)
+    _undone: list[str] = field(default_factory=list, init=False, repr=False)
     _failed: list[str] = field(default_factory=list, init=False, repr=False)
 
     def check(self) -> None:
@@ -36,7 +37,8 @@ class Notify:
 
     def on_tagged(self, event: TrackTagged) -> None:
         """Remember a tagged track."""
-        self._tagged.append(f"{_shown(event.path.name)}: {_shown(', '.join(event.after))}")
+        genres = ", ".join(event.after) or "no genre again"
+        (self._undone if event.undo else self._tagged).append(f"{_shown(event.path.name)}: {_shown(genres)}")
 
     def on_failed(self, event: TrackFailed) -> None:
         """Remember a track that could not be processed."""
@@ -45,15 +47,16 @@ class Notify:
 
     def on_idle(self, event: Idle) -> None:  # noqa: ARG002 - every handler is told its event
         """Send the message."""
-        if not self._tagged and not self._failed:
+        told = {"tagged": self._tagged, "undone": self._undone, "failed": self._failed}
+        if not any(told.values()):
             return
-        title = f"genretagd: {len(self._tagged)} tagged"
-        title += f", {len(self._failed)} failed" if self._failed else ""
-        body = "\n".join([*self._some(self._tagged), *self._some(self._failed)])
+        counts = [f"{len(lines)} {word}" for word, lines in told.items() if lines or word == "tagged"]
+        title = f"genretagd: {', '.join(counts)}"
+        body = "\n".join(line for lines in told.values() for line in self._some(lines))
         if not self._services().notify(title=title, body=body, body_format="text"):
             raise DeliveryError("a service did not take the message")
-        self._tagged.clear()
-        self._failed.clear()
+        for lines in told.values():
+            lines.clear()
 
     def _some(self, lines: list[str]) -> list[str]:
         left = len(lines) - self.lines

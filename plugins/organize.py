@@ -39,7 +39,8 @@ class Organize:
     """Move, or link, every tagged track into folders of its genre, artist and album.
 
     Nothing is ever overwritten, and nothing leaves the library: names are made harmless, and no
-    symbolic link below the root is followed. Every move is noted in ``moves.jsonl`` in the
+    symbolic link below the root is followed. A track that an undo left without a genre stays where it
+    is, and loses its link. Every move is noted in ``moves.jsonl`` in the
     plugin's state directory before it is made.
 
     Attributes
@@ -76,15 +77,12 @@ class Organize:
             return None
         if not event.path.is_file() or event.path.is_symlink():
             raise DeliveryError(f"{event.path}: no longer there, or no regular file", permanent=True)
-        artist, album = _artist_and_album(event.path)
-        folders = [*filter(None, (safe_file_name(part, fallback="") for part in self.folder.split("/")))]
-        folders += [
-            safe_file_name(event.after[0] if event.after else "", fallback="Unknown Genre"),
-            safe_file_name(artist, fallback="Unknown Artist"),
-            safe_file_name(album, fallback="Unknown Album"),
-        ]
+        folders = self._folders(event)
         if self.how != "move":
             self._remove_old_link(event, folders)
+        return self._bring(event, folders) if event.after else None
+
+    def _bring(self, event: TrackTagged, folders: list[str]) -> Moved | None:
         with _folder(self.root, folders) as descriptor:
             if os.path.samestat(os.fstat(descriptor), event.path.parent.stat()):
                 return None  # already there, perhaps by another spelling
@@ -104,6 +102,15 @@ class Organize:
         if self.remove_empty:
             _remove_empty(event.path.parent, self.root)
         return Moved(to=target)
+
+    def _folders(self, event: TrackTagged) -> list[str]:
+        artist, album = _artist_and_album(event.path)
+        return [
+            *filter(None, (safe_file_name(part, fallback="") for part in self.folder.split("/"))),
+            safe_file_name("".join(event.after[:1]), fallback="Unknown Genre"),
+            safe_file_name(artist, fallback="Unknown Artist"),
+            safe_file_name(album, fallback="Unknown Album"),
+        ]
 
     def _free_name(self, path: Path, folder: int) -> str | None:
         """Return a name that is not taken, or None where the track is already there."""

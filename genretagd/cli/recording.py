@@ -34,11 +34,11 @@ class Records:
         self.journal = journal
         self._runner = runner
 
-    def tell(self, outcome: Outcome) -> None:
-        """Keep the event of an outcome for the plugins that want it."""
+    def tell(self, outcome: Outcome, *, undo: bool = False) -> None:
+        """Keep the event of an outcome (of an `undo`) for the plugins that want it."""
         if self._runner is None:
             return
-        event = event_of(replace(outcome, path=outcome.path.absolute()), at=datetime.now(UTC))
+        event = event_of(replace(outcome, path=outcome.path.absolute()), at=datetime.now(UTC), undo=undo)
         if event is not None:
             self._runner.tell(event)
 
@@ -53,18 +53,27 @@ class Records:
         self.journal.recover(tags.read_genres, tell=self._tell_recovered)
 
     def _tell_recovered(self, entry: Change) -> None:
-        if entry.undoes is not None:
-            return
+        undo = entry.undoes is not None
         self.tell(
             Outcome(
                 entry.path,
                 Status.TAGGED,
                 before=entry.genres_before,
                 after=entry.genres_after,
-                confidence=entry.confidence,
+                confidence=None if undo else entry.confidence,
                 change=entry.tag_change(),
-            )
+            ),
+            undo=undo,
         )
+
+    @contextlib.contextmanager
+    def keeping(self) -> Iterator[None]:
+        """Keep what is told meanwhile for a later run to deliver."""
+        try:
+            yield
+        finally:
+            if self._runner is not None:
+                self._runner.close(drain_seconds=0)
 
     @contextlib.contextmanager
     def delivering(self) -> Iterator[None]:

@@ -6,19 +6,23 @@ import contextlib
 import datetime as dt
 import json as json_format
 import re
+import sys
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from genretagd.cli import options as o
-from genretagd.errors import EXIT_OK, EXIT_SOME_FAILED, UsageError
+from genretagd.errors import EXIT_OK, EXIT_SOME_FAILED, ConfigError, UsageError
 
 if TYPE_CHECKING:
+    from genretagd.actions.runner import Runner
     from genretagd.config import Config
     from genretagd.domain import Outcome
+    from genretagd.ledger.database import Database
     from genretagd.ledger.journal import Change, Journal
 
 _SPAN = re.compile(r"(\d+)\s*(s|min|h|d|w)\Z")
@@ -111,6 +115,7 @@ def _selected(
 
 def _undo(select: Callable[[Journal], list[Change]], config: Config, *, dry_run: bool, as_json: bool) -> int:
     from genretagd.cli.common import ledger_path
+    from genretagd.cli.recording import Records
     from genretagd.cli.running import make_pool
     from genretagd.domain import Status, WriteOptions
     from genretagd.ledger.database import Database
@@ -127,16 +132,33 @@ def _undo(select: Callable[[Journal], list[Change]], config: Config, *, dry_run:
     with contextlib.ExitStack() as stack:
         database = stack.enter_context(contextlib.closing(Database(place)))
         journal = Journal(database, command="undo")
+        records = Records(journal, _runner(config, database))
         pool = stack.enter_context(make_pool(config))
-        with pool.worker() as worker:
-            journal.recover(worker.read_genres)
+        with pool.worker() as worker, records.keeping() if dry_run else records.delivering():
+            records.recover(worker)
             for step in plan(journal, select(journal)):
-                outcome = undo(step, worker, None if dry_run else journal, options)
+                outcome = undo(
+                    step, worker, None if dry_run else journal, options, tell=partial(records.tell, undo=True)
+                )
                 outcomes.append(outcome)
                 print(_as_json(outcome) if as_json else one_line(_as_line(outcome)), flush=True)
     if not as_json:
         print(_summary(outcomes, run=None if dry_run else journal.run))
     return EXIT_SOME_FAILED if any(o.status is Status.FAILED for o in outcomes) else EXIT_OK
+
+
+def _runner(config: Config, database: Database) -> Runner | None:
+    """Return what tells action plugins; where they are configured wrongly, undo goes on without them."""
+    from genretagd.cli.acting import make_runner
+
+    if not config.actions:
+        return None
+    try:
+        return make_runner(config, database)
+    except ConfigError as exc:
+        for problem in (*exc.problems, "undo: going on, action plugins are not told"):
+            print(f"genretagd: {problem}", file=sys.stderr)
+        return None
 
 
 def _as_json(outcome: Outcome) -> str:

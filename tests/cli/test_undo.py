@@ -16,6 +16,7 @@ from genretagd.ledger.database import Database
 from genretagd.ledger.journal import Journal
 from genretagd.tagging.store import FileTagStore
 
+MARK = "#GENRETAGD keeps this playlist; without this line it is left alone"
 DATA = Path(__file__).resolve().parents[1] / "data" / "formats"
 
 
@@ -52,6 +53,63 @@ def test_the_last_run_comes_back_and_the_story_is_told(track: Path, ledger: Path
     assert status == 0
     assert "(none) -> Rock" in output
     assert "undoes change 1" in output
+
+
+@pytest.fixture
+def acting(tmp_path: Path, ledger: Path) -> Path:
+    """A configuration with playlists and a log of events."""
+    path = tmp_path / "config.toml"
+    path.write_text(
+        f'[ledger]\nledger = "{ledger}"\n'
+        f'[[actions]]\nuse = "m3u_playlists"\ndirectory = "{tmp_path}/lists"\n'
+        f'[[actions]]\nuse = "jsonl_log"\npath = "{tmp_path}/log"\n'
+    )
+    (tmp_path / "lists").mkdir()
+    (tmp_path / "lists" / "Rock.m3u8").write_text(f"#EXTM3U\n{MARK}\n#PLAYLIST:Rock\n../track.flac\n")
+    return path
+
+
+def test_plugins_are_told_of_an_undo_and_of_its_undo(track: Path, acting: Path, tmp_path: Path) -> None:
+    status, output, _ = run("undo", "--last", "--dry-run", "--config", acting)
+    assert (status, (tmp_path / "lists" / "Rock.m3u8").exists()) == (0, True), output
+    status, output, _ = run("undo", "--last", "--config", acting)
+    assert status == 0, output
+    assert list((tmp_path / "lists").iterdir()) == []
+    status, output, _ = run("undo", "--last", "--config", acting)
+    assert status == 0, output
+    assert (tmp_path / "lists" / "Rock.m3u8").read_text().endswith("\n../track.flac\n")
+    told = [json.loads(line) for line in (tmp_path / "log").read_text().splitlines()]
+    assert [(e["before"], e["after"]) for e in told] == [(["Rock"], []), ([], ["Rock"])]
+    assert all(e["undo"] for e in told)
+    assert all(e["path"] == str(track) and e["confidence"] is None for e in told)
+
+
+def test_an_undo_that_a_crash_cut_off_is_told_by_the_next_run(
+    track: Path, acting: Path, ledger: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def crash(*_: object) -> None:
+        raise MemoryError
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Journal, "done", crash)
+        _, _, error = run("undo", track, "--config", acting)
+        assert isinstance(error, MemoryError)
+    assert not FileTagStore().read_genres(track).genres
+    assert (tmp_path / "lists" / "Rock.m3u8").exists()
+    status, output, _ = run("undo", tmp_path / "other.flac", "--config", acting)
+    assert (status, "nothing to undo" in output) == (0, True)
+    (told,) = [json.loads(line) for line in (tmp_path / "log").read_text().splitlines()]
+    assert (told["before"], told["after"], told["undo"]) == (["Rock"], [], True)
+    assert list((tmp_path / "lists").iterdir()) == []
+
+
+def test_actions_that_are_configured_wrongly_do_not_stand_in_the_way(track: Path, acting: Path) -> None:
+    acting.write_text(acting.read_text() + 'colour = "red"\n')
+    status, output, _ = run("undo", "--last", "--config", acting)
+    assert status == 0
+    assert "jsonl_log.colour: unknown option" in output
+    assert "going on, action plugins are not told" in output
+    assert track.read_bytes() == (DATA / "flac.flac").read_bytes()
 
 
 def test_a_dry_run_says_what_would_come_back(track: Path, ledger: Path) -> None:

@@ -69,6 +69,10 @@ def tagged(path: Path, *after: str, before: tuple[str, ...] = (), version: int =
     )
 
 
+def undone(path: Path, *after: str, before: tuple[str, ...]) -> TrackTagged:
+    return TrackTagged(event_key("tagged", path, "undo", *after), AT, path, before, after, undo=True)
+
+
 def unsure(path: Path) -> TrackUnsure:
     return TrackUnsure(event_key("unsure", path), AT, path, ("Pop",), "below threshold", 0.3, PREDICTION)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from plugins_support import Start, file_name, idle, moved, tagged
+from plugins_support import Start, file_name, idle, moved, tagged, undone
 
 
 def lines(playlist: Path) -> list[bytes]:
@@ -39,6 +39,17 @@ def test_a_track_tagged_again_changes_its_playlist(start: Start, tmp_path: Path)
         plugin.tell(idle())
     assert [file.name for file in lists.iterdir()] == ["Jazz.m3u8"]
     assert lines(lists / "Jazz.m3u8") == [b"../a.mp3"]
+
+
+def test_an_undone_track_goes_back_to_its_playlist_or_to_none(start: Start, tmp_path: Path) -> None:
+    lists, a, b = tmp_path / "lists", tmp_path / "a.mp3", tmp_path / "b.mp3"
+    plugin = start("m3u_playlists", directory=lists)
+    for event in (tagged(a, "Rock"), tagged(b, "Rock"), idle()):
+        plugin.tell(event)
+    for event in (undone(a, before=("Rock",)), undone(b, "Jazz", before=("Rock",)), idle()):
+        plugin.tell(event)
+    assert [file.name for file in lists.iterdir()] == ["Jazz.m3u8"]
+    assert lines(lists / "Jazz.m3u8") == [b"../b.mp3"]
 
 
 def test_a_moved_track_is_listed_where_it_is_now_and_only_there(start: Start, tmp_path: Path) -> None:

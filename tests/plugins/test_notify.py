@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from plugins_support import HOSTILE, Start, failed, file_name, idle, tagged
+from plugins_support import HOSTILE, Start, failed, file_name, idle, tagged, undone
 
 from genretagd.actions.hosted import HostedPlugin
 from genretagd.errors import DeliveryError
@@ -81,6 +81,15 @@ def test_one_message_tells_of_all_tracks(plugin: HostedPlugin, service: Service,
         "and 2 more",
         "broken.mp3: not an audio file",
     ]
+
+
+def test_what_was_undone_is_told_apart(plugin: HostedPlugin, service: Service, tmp_path: Path) -> None:
+    plugin.tell(undone(tmp_path / "a.mp3", before=("Rock",)))
+    plugin.tell(undone(tmp_path / "b.mp3", "Jazz", before=("Rock",)))
+    plugin.tell(idle())
+    (message,) = service.got
+    assert message["title"] == "genretagd: 0 tagged, 2 undone"
+    assert message["message"].split("\n") == ["a.mp3: no genre again", "b.mp3: Jazz"]
 
 
 def test_a_service_that_refuses_is_asked_again(

@@ -16,7 +16,7 @@ from typing import Any
 import mutagen
 import mutagen.id3
 import pytest
-from plugins_support import Start, file_name, tagged
+from plugins_support import Start, file_name, tagged, undone
 
 from genretagd.errors import DeliveryError
 
@@ -202,6 +202,16 @@ def test_a_link_leaves_the_track_where_it_is_and_follows_its_genre(
     assert (library / "By Genre/Rock/Band/Record/a.mp3").samefile(track)
     plugin.tell(tagged(track, "Jazz", before=("Rock",), version=2))
     assert everything(library) == ["By Genre/Jazz/Band/Record/a.mp3", "in/a.mp3"]
+    plugin.tell(undone(track, "Rock", before=("Jazz",)))
+    assert everything(library) == ["By Genre/Rock/Band/Record/a.mp3", "in/a.mp3"]
+    plugin.tell(undone(track, before=("Rock",)))
+    assert everything(library) == ["in/a.mp3"]
+
+
+def test_a_track_that_an_undo_left_without_a_genre_stays(start: Start, sounds: Path, library: Path) -> None:
+    track = put(sounds, library, "Rock/Band/Record/a.mp3", artist="Band", album="Record")
+    assert start("organize", root=library).tell(undone(track, before=("Rock",))) is None
+    assert everything(library) == ["Rock/Band/Record/a.mp3"]
 
 
 def test_a_move_that_could_not_be_told_is_told_at_the_next_attempt(
