@@ -37,6 +37,9 @@ FLUSH_SECONDS: Final = 600.0
 FLUSH_EVENTS: Final = 5000
 """A plugin with on_idle confirms after so long or so many events, however busy the library is."""
 
+QUIET_SECONDS: Final = 30.0
+"""It confirms as well when nothing came for so long: another process told the events, and has ended."""
+
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
@@ -228,6 +231,7 @@ class ActionWorker:
             or self._flush_owed
             or hands.unconfirmed >= FLUSH_EVENTS
             or now - hands.unconfirmed_since >= FLUSH_SECONDS
+            or now - hands.used_at >= QUIET_SECONDS
         )
 
     def _step_flush(self, now: float) -> None:
@@ -276,7 +280,7 @@ class ActionWorker:
         if due is not None:
             waits.append(due - now)
         if hands.unconfirmed:
-            waits.append(hands.unconfirmed_since + FLUSH_SECONDS - now)
+            waits.append(min(hands.unconfirmed_since + FLUSH_SECONDS, hands.used_at + QUIET_SECONDS) - now)
         elif self.plugin.is_running and now - hands.used_at >= IDLE_HOST_SECONDS:
             self.plugin.close()
         return max(min(waits), 0.01)

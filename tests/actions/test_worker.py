@@ -15,7 +15,13 @@ from genretagd.actions.backoff import Backoff
 from genretagd.actions.hosted import HostedPlugin
 from genretagd.actions.plan import PluginStatus
 from genretagd.actions.process import HostDied
-from genretagd.actions.worker import FLUSH_SECONDS, IDLE_HOST_SECONDS, ActionWorker, Surroundings
+from genretagd.actions.worker import (
+    FLUSH_SECONDS,
+    IDLE_HOST_SECONDS,
+    QUIET_SECONDS,
+    ActionWorker,
+    Surroundings,
+)
 from genretagd.event_json import event_to_json
 from genretagd.events import moved_event
 from genretagd.ledger.outbox import Outbox
@@ -191,7 +197,7 @@ def test_a_process_that_dies_is_replaced(bench: Bench) -> None:
 def test_what_is_told_counts_as_delivered_when_on_idle_has_returned(bench: Bench) -> None:
     bench.handlers = ("tagged", "idle")
     bench.add("1", "2")
-    assert bench.run() == IDLE_HOST_SECONDS
+    assert bench.run() == QUIET_SECONDS
     assert bench.left() == (2, 0)
     bench.worker.flush()
     bench.run()
@@ -201,11 +207,21 @@ def test_what_is_told_counts_as_delivered_when_on_idle_has_returned(bench: Bench
 
 def test_on_idle_waits_for_no_idleness_in_a_library_that_is_never_idle(bench: Bench) -> None:
     bench.handlers = ("tagged", "idle")
+    names = [str(second) for second in range(0, int(FLUSH_SECONDS) + 1, 20)]
+    for name in names:
+        bench.add(name)
+        bench.run()
+        bench.clock.now += 20.0
+    assert bench.told == [*names, "idle"]
+
+
+def test_on_idle_comes_when_who_told_the_events_has_ended_without_a_word(bench: Bench) -> None:
+    bench.handlers = ("tagged", "idle")
     bench.add("1")
-    bench.run()
-    bench.clock.now += FLUSH_SECONDS
+    bench.clock.now += bench.run()
     bench.run()
     assert bench.told == ["1", "idle"]
+    assert bench.left() == (0, 0)
 
 
 def test_without_anything_new_on_idle_is_not_called(bench: Bench) -> None:
