@@ -208,6 +208,9 @@ def check_front_end(
             f"{printable(path)}: spectrogram from another front end ({', '.join(differences)}), "
             "write it anew with `genretagd spectrogram`"
         )
+    if size[1] != front_end.get("n_mels"):
+        rows = front_end.get("n_mels")
+        raise CorpusError(f"{printable(path)}: {size[1]} rows instead of {rows}, write it anew")
 
 
 def printable(path: Path) -> str:
@@ -238,7 +241,7 @@ def _opened(path: Path) -> Iterator[Any]:
     image_module, _ = _pillow()
     try:
         image = image_module.open(path)
-    except (OSError, ValueError, SyntaxError) as exc:
+    except (OSError, ValueError, SyntaxError, image_module.DecompressionBombError) as exc:
         raise CorpusError(f"{printable(path)}: not a readable picture ({type(exc).__name__})") from exc
     with image:
         if image.format != "PNG":
@@ -257,7 +260,7 @@ def _record(path: Path, image: Any) -> Record | None:
                 f"{printable(path)}: record of version {fields['version']}, "
                 f"this genretagd knows {RECORD_VERSION}"
             )
-        return Record(
+        record = Record(
             front_end=dict(fields["front_end"]),
             source=str(fields["source"]),
             size=int(fields["size"]),
@@ -268,3 +271,7 @@ def _record(path: Path, image: Any) -> Record | None:
         )
     except (ValueError, KeyError, TypeError) as exc:
         raise CorpusError(f"{printable(path)}: its record cannot be understood, write it anew") from exc
+    widths = [excerpt.columns for excerpt in record.excerpts]
+    if min(widths, default=0) < 1 or sum(widths) != image.width:
+        raise CorpusError(f"{printable(path)}: its record is of another picture, write it anew")
+    return record

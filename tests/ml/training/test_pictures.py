@@ -86,6 +86,27 @@ def test_what_is_no_spectrogram_is_named_as_what_it_is(tmp_path, content, words)
         read_picture(path, front_end=OURS)
 
 
+def test_a_picture_of_monstrous_size_is_not_opened(tmp_path, monkeypatch):
+    Image.new("1", (2000, 2000)).save(tmp_path / "a.png")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
+    with pytest.raises(CorpusError, match="not a readable picture"):
+        read_picture(tmp_path / "a.png", front_end=OURS)
+
+
+@pytest.mark.parametrize("columns", [(), (0, 387), (-1, 388), (386,), (388,), (387, 387)], ids=str)
+def test_a_record_that_does_not_fit_its_picture_is_refused(tmp_path, columns):
+    made = record(excerpts=tuple(Excerpt(0.0, count) for count in columns))
+    write_picture(tmp_path / "a.png", picture("Low", seed=1), made)
+    with pytest.raises(CorpusError, match="its record is of another picture"):
+        read_picture(tmp_path / "a.png", front_end=OURS)
+
+
+def test_a_picture_of_other_rows_than_its_record_says_is_refused(tmp_path):
+    write_picture(tmp_path / "a.png", picture("Low", seed=1)[:96], record())
+    with pytest.raises(CorpusError, match="96 rows instead of 128"):
+        read_picture(tmp_path / "a.png", front_end=OURS)
+
+
 def test_a_write_that_fails_leaves_nothing_behind(tmp_path):
     with pytest.raises(TypeError):
         write_picture(tmp_path / "a.png", np.zeros((128, 387), complex), record())
