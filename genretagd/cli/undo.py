@@ -87,9 +87,9 @@ def instant(text: str, *, now: float) -> float:
         It is neither.
     """
     span = _SPAN.match(text.strip())
-    if span:
-        return now - int(span[1]) * _SECONDS[span[2]]
     try:
+        if span:
+            return now - int(span[1]) * _SECONDS[span[2]]
         return dt.datetime.fromisoformat(text.strip()).astimezone().timestamp()
     except (ValueError, OverflowError, OSError) as exc:
         raise UsageError(

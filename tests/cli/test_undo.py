@@ -137,8 +137,14 @@ def test_json_is_one_object_per_line(track: Path, ledger: Path) -> None:
 
 @pytest.mark.parametrize(
     "arguments",
-    [(), ("--last", "--since", "1h"), ("--run", "nonsense"), ("--since", "yesterday-ish")],
-    ids=["nothing named", "two ways", "no such run", "no such time"],
+    [
+        (),
+        ("--last", "--since", "1h"),
+        ("--run", "nonsense"),
+        ("--since", "yesterday-ish"),
+        ("--since", "9" * 400 + "w"),
+    ],
+    ids=["nothing named", "two ways", "no such run", "no such time", "endless"],
 )
 def test_what_makes_no_sense_is_a_usage_error(arguments: tuple[str, ...], track: Path, ledger: Path) -> None:
     _, _, error = run("undo", *arguments, "--ledger", ledger)
