@@ -21,7 +21,7 @@ def evaluate(
     ] = Path("evaluation"),
     groups: o.Groups = None,
     group_pattern: o.GroupPattern = None,
-    seed: Annotated[int, typer.Option(help="Of the resampling behind the intervals.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Of the resampling behind the intervals.")] = 0,
     cache: o.Cache = None,
     jobs: o.Jobs = 0,
     json: o.MetricsJson = False,

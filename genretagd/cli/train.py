@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from genretagd.cli import options as o
+from genretagd.errors import UsageError
 
 
 def train(
@@ -37,7 +38,7 @@ def train(
     folds: Annotated[
         int, typer.Option(min=0, help="Cross-validate over so many folds; 0 splits once into three parts.")
     ] = 0,
-    seed: Annotated[int, typer.Option(help="Everything drawn at random follows from it.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Everything drawn at random follows from it.")] = 0,
     min_tracks: Annotated[int, typer.Option(min=1, help="A genre needs so many tracks.")] = 10,
     outside: Annotated[
         list[str] | None,
@@ -94,6 +95,8 @@ def train(
     from genretagd.ml.training.train import Plan
     from genretagd.ml.training.train import train as run
 
+    if folds == 1:
+        raise UsageError("--folds 1: must be 0, for one split into three parts, or 2 at least")
     trunk = base_network(base)
     recipe = recipe_of({"arch": arch, "epochs": epochs, "seed": seed}, settings or [])
     corpus = found_corpus(dataset, from_library, outside=outside or [], min_tracks=min_tracks)

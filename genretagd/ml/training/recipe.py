@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from genretagd.errors import ModelError
 from genretagd.ml.bundle import ExcerptChoice
 from genretagd.ml.frontend import PatchGeometry, PictureArray
-from genretagd.ml.training import augment, batches, head, lessons, loop, network, state
+from genretagd.ml.training import augment, batches, head, lessons, limits, loop, network, state
 from genretagd.ml.training.lessons import Material, Taught
 
 Arch = Literal["default", "seed"]
@@ -32,6 +32,8 @@ HEADS: Final = (network.GENRE_OUTPUT, network.EMBEDDING)
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
     """What `train` can be told about learning; the defaults suit a corpus of some hundred tracks.
+
+    Values outside `limits.LIMITS` raise UsageError.
 
     Attributes
     ----------
@@ -99,6 +101,9 @@ class Recipe:
     refit_share: float = 0.0
     mixed_precision: bool = False
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        limits.check(asdict(self))
 
 
 def geometry(arch: Arch) -> PatchGeometry:

@@ -186,6 +186,10 @@ def _cross_validated(
     material = prepared.material
     tracks = measured.measurable(prepared)
     folds = splits.k_folds(*_to_deal(prepared, tracks), folds=plan.folds, seed=plan.recipe.seed)
+    if not all(len(split.test) for split in folds):
+        raise CorpusError(
+            f"{plan.folds} folds: too few artists or groups for so many, ask for fewer (--folds)"
+        )
     runs: list[_Run] = []
     logits = np.zeros((len(tracks), material.outputs), np.float32)
     numbers = np.zeros(len(tracks), np.int32)

@@ -265,6 +265,12 @@ def test_too_few_artists_are_refused_before_anything_is_learnt(tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["corpus"]
 
 
+def test_more_folds_than_artists_are_refused_before_anything_is_learnt(corpus, tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "_fit", lambda *_, **__: pytest.fail("learnt"))
+    with pytest.raises(CorpusError, match="500 folds: too few artists or groups"):
+        train(corpus, plan(tmp_path, folds=500), Silent())
+
+
 def test_in_cross_validation_no_track_is_judged_by_a_model_that_learnt_from_its_group(
     corpus, tmp_path, monkeypatch, trained
 ):
