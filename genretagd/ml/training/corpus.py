@@ -12,7 +12,7 @@ from typing import Final, Literal
 
 from genretagd.errors import CorpusError
 from genretagd.ml.training.artists import NOBODY, artist_key
-from genretagd.ml.training.pictures import printable
+from genretagd.ml.training.pictures import may_be_spectrogram, printable
 
 AUDIO_SUFFIXES: Final = frozenset(
     ".mp3 .mp2 .flac .m4a .mp4 .m4b .aac .alac .ogg .oga .opus .wav .wave .aif .aiff .aifc .wma .asf .ape "
@@ -103,7 +103,7 @@ def from_folders(
     """Find the tracks of a tree with one folder per genre.
 
     A corpus kept as ``DATASET/spectrograms/<genre>/`` is found from ``DATASET`` as well. Hidden
-    files and folders are passed over.
+    files and folders are passed over, and so are covers: other pictures in a genre that has audio.
 
     Parameters
     ----------
@@ -139,7 +139,7 @@ def from_folders(
     left_out: list[str] = []
     labels: list[str] = []
     for folder in folders:
-        found = list(_walk(folder, genre=folder.name, left_out=left_out))
+        found = _without_covers(_walk(folder, genre=folder.name, left_out=left_out), folder, left_out)
         sources += found
         if not found:
             problems.append(f"{printable(folder)}: empty genre folder, add tracks to it or remove it")
@@ -239,7 +239,8 @@ def from_pool(root: Path) -> tuple[Source, ...]:
         )
     left_out: list[str] = []
     home = root / PICTURES_FOLDER if (root / PICTURES_FOLDER).is_dir() else root
-    found = [replace(source, folder="") for source in _walk(home, genre="", left_out=left_out)]
+    walked = _without_covers(_walk(home, genre="", left_out=left_out), home, left_out)
+    found = [replace(source, folder="") for source in walked]
     if not found:
         raise CorpusError(f"{printable(root)}: no audio and no spectrograms in this pool")
     return tuple(sorted(found, key=_order))
@@ -291,6 +292,18 @@ def _walk(folder: Path, *, genre: str, left_out: list[str]) -> Iterable[Source]:
         else:
             kind: Kind = "picture" if suffix == PICTURE_SUFFIX else "audio"
             yield Source(entry, kind, genre, _stem(entry))
+
+
+def _without_covers(found: Iterable[Source], folder: Path, left_out: list[str]) -> list[Source]:
+    """Drop pictures that are no spectrograms, where there is audio: without any they must be meant."""
+    sources = list(found)
+    if all(source.kind == "picture" for source in sources):
+        return sources
+    kept = [source for source in sources if source.kind == "audio" or may_be_spectrogram(source.path)]
+    if len(kept) < len(sources):
+        number = _number(len(sources) - len(kept), "picture")
+        left_out.append(f"{printable(folder)}: {number} of something else, such as covers")
+    return kept
 
 
 def _without_twins(sources: list[Source], left_out: list[str]) -> list[Source]:

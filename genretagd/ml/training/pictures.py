@@ -133,6 +133,15 @@ def bears_record(path: Path) -> bool:
         return False
 
 
+def may_be_spectrogram(path: Path) -> bool:
+    """Whether a picture can be meant as a spectrogram: by its record, by its size, or for all one can see."""
+    try:
+        size, made = header(path)
+    except CorpusError:
+        return bears_record(path)
+    return made is not None or size == BARE_SIZE
+
+
 def header(path: Path) -> tuple[tuple[int, int], Record | None]:
     """Read a picture's width and height, and how it was made, without its pixels.
 

@@ -4,9 +4,12 @@ import os
 from pathlib import Path
 
 import pytest
+from PIL import Image
+from spectrograms import picture, record
 
 from genretagd.errors import CorpusError
 from genretagd.ml.training.corpus import TaggedFile, from_folders, from_library, from_pool, genre_key
+from genretagd.ml.training.pictures import Excerpt, write_picture
 
 
 def fill(root, **counts):
@@ -59,12 +62,41 @@ def test_a_link_back_to_its_own_folder_ends_nothing(tmp_path):
 
 def test_a_track_that_is_there_as_sound_and_picture_counts_once(tmp_path):
     fill(tmp_path, Rock=10, Jazz=10)
-    (tmp_path / "Rock" / "Rock.000.png").write_bytes(b"picture")
+    Image.new("L", (387, 128)).save(tmp_path / "Rock" / "Rock.000.png")
+    write_picture(
+        tmp_path / "Rock" / "Rock.001.png",
+        picture("Low", seed=1)[:, :300],
+        record(excerpts=(Excerpt(0.0, 300),)),
+    )
 
     corpus = from_folders(tmp_path)
 
     assert corpus.counts()["Rock"] == 10
-    assert [s.kind for s in corpus.sources if s.track_id == "Rock.000"] == ["picture"]
+    kinds = {source.track_id: source.kind for source in corpus.sources if source.genre == "Rock"}
+    assert [kinds[f"Rock.00{number}"] for number in range(3)] == ["picture", "picture", "audio"]
+
+
+def test_covers_are_no_tracks_and_take_no_tracks_place(tmp_path):
+    fill(tmp_path, Rock=10, Jazz=10)
+    scans = tmp_path / "Rock" / "Somebody" / "Scans"
+    scans.mkdir(parents=True)
+    Image.new("RGB", (600, 600)).save(scans / "front.png")
+    Image.new("RGB", (600, 600)).save(scans / "photo.png", "JPEG")
+    (tmp_path / "Rock" / "Rock.000.png").write_bytes(b"torn")
+
+    corpus = from_folders(tmp_path)
+
+    assert {source.kind for source in corpus.sources} == {"audio"}
+    assert corpus.counts()["Rock"] == 10
+    assert corpus.left_out == (f"{tmp_path / 'Rock'}: 3 pictures of something else, such as covers",)
+
+
+def test_pictures_alone_are_meant_as_spectrograms_whatever_they_show(tmp_path):
+    fill(tmp_path, Jazz=10)
+    (tmp_path / "Rock").mkdir()
+    for number in range(10):
+        Image.new("RGB", (600, 600)).save(tmp_path / "Rock" / f"{number}.png")
+    assert from_folders(tmp_path).counts() == {"Jazz": 10, "Rock": 10}
 
 
 @pytest.mark.parametrize(
