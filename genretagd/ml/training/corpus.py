@@ -216,7 +216,7 @@ def from_library(
             f"two are needed; genres found: {found}; lower --min-tracks or tag more files"
         )
     sources = [
-        Source(file.path, "audio", names[key], _stem(file.path), artist=file.artist)
+        Source(file.path, "audio", names[key], track_id_of(file.path), artist=file.artist)
         for key, file in taken
         if key in kept
     ]
@@ -273,6 +273,14 @@ def genre_key(genre: str) -> str:
     return "".join(character for character in text if character.isalnum())
 
 
+def track_id_of(path: Path) -> str:
+    """Return a file's name without its suffixes, as text: what a table of tracks calls it."""
+    stem = path.name
+    while Path(stem).suffix.lower() in AUDIO_SUFFIXES | {PICTURE_SUFFIX}:
+        stem = Path(stem).stem
+    return printable(Path(stem))
+
+
 def _walk(folder: Path, *, genre: str, left_out: list[str]) -> Iterable[Source]:
     for entry in _entries(folder):
         if entry.is_dir():
@@ -291,7 +299,7 @@ def _walk(folder: Path, *, genre: str, left_out: list[str]) -> Iterable[Source]:
             left_out.append(f"{printable(entry)}: empty file")
         else:
             kind: Kind = "picture" if suffix == PICTURE_SUFFIX else "audio"
-            yield Source(entry, kind, genre, _stem(entry))
+            yield Source(entry, kind, genre, track_id_of(entry))
 
 
 def _without_covers(found: Iterable[Source], folder: Path, left_out: list[str]) -> list[Source]:
@@ -324,13 +332,6 @@ def _entries(folder: Path) -> list[Path]:
     except OSError as exc:
         raise CorpusError(f"{printable(folder)}: cannot be listed ({exc.strerror})") from exc
     return [folder / name for name in names if not name.startswith(".")]
-
-
-def _stem(path: Path) -> str:
-    stem = path.stem
-    while Path(stem).suffix.lower() in AUDIO_SUFFIXES:
-        stem = Path(stem).stem
-    return printable(Path(stem))
 
 
 def _order(source: Source) -> tuple[str, bytes]:

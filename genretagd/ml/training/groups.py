@@ -15,7 +15,7 @@ from typing import Final
 
 from genretagd.errors import CorpusError
 from genretagd.ml.training.artists import NOBODY, artist_key
-from genretagd.ml.training.corpus import Source
+from genretagd.ml.training.corpus import Source, track_id_of
 from genretagd.ml.training.pictures import printable
 
 TABLE_NAME: Final = "tracks.csv"
@@ -55,7 +55,8 @@ class Grouping:
 def read_table(path: Path) -> dict[str, Row]:
     """Read a CSV with the columns ``track_id`` (or ``id``) and ``artist_group``, perhaps ``genre``.
 
-    ``split_group``, ``group`` and ``artist`` serve as ``artist_group``, ``my_genre`` as ``genre``.
+    ``split_group``, ``group`` and ``artist`` serve as ``artist_group``, ``my_genre`` as ``genre``. A track
+    may be named by its file, with suffix and folders or without.
 
     Returns
     -------
@@ -65,8 +66,9 @@ def read_table(path: Path) -> dict[str, Row]:
     Raises
     ------
     CorpusError
-        It cannot be read or lacks a column.
+        It cannot be read, lacks a column, or names two groups for one track.
     """
+    found: dict[str, Row] = {}
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             reader = csv.DictReader(file)
@@ -74,15 +76,19 @@ def read_table(path: Path) -> dict[str, Row]:
             identity = _column(path, columns, ID_COLUMNS)
             group = _column(path, columns, GROUP_COLUMNS)
             genre = next((name for name in GENRE_COLUMNS if name in columns), None)
-            return {
-                row[identity].strip(): Row(
-                    (row[group] or "").strip(), (row[genre] or "").strip() if genre else ""
-                )
-                for row in reader
-                if row[identity]
-            }
+            for line in reader:
+                if not (line[identity] or "").strip():
+                    continue
+                name = track_id_of(Path(line[identity].strip()))
+                row = Row((line[group] or "").strip(), (line[genre] or "").strip() if genre else "")
+                if found.setdefault(name, row).group != row.group:
+                    raise CorpusError(
+                        f"{printable(path)}: two groups for {name} ({found[name].group}, {row.group}), "
+                        "name each track once"
+                    )
     except (OSError, UnicodeDecodeError, csv.Error) as exc:
         raise CorpusError(f"{printable(path)}: cannot be read as a CSV table ({exc})") from exc
+    return found
 
 
 def find_table(root: Path) -> Path | None:

@@ -21,7 +21,7 @@ from genretagd.ml.training.groups import Grouping, Row, assign, find_table, read
 from genretagd.ml.training.lessons import FOREIGN, HIDDEN, UNKNOWN, Material
 from genretagd.ml.training.listener import Listener
 from genretagd.ml.training.material import gather
-from genretagd.ml.training.pictures import check_front_end, header
+from genretagd.ml.training.pictures import check_front_end, header, printable
 from genretagd.ml.training.spectra import as_record, cache_place, draw_all, mel_filter_bank
 
 SHOWN_PROBLEMS: Final = 8
@@ -133,6 +133,8 @@ def prepare(
     pool, pool_rows = _pools(ingredients.pools)
     own, problems = _look(corpus.sources, ingredients.front_end)
     pool, more = _look(pool, ingredients.front_end)
+    if ingredients.groups_file is not None:
+        _check_table(ingredients.groups_file, table or {}, own)
     names = (*corpus.labels, *corpus.outside)
     _check(own, corpus, ingredients, parts, assign(own, table=table, pattern=pattern))
 
@@ -204,6 +206,16 @@ def _table(root: Path, given: Path | None) -> Mapping[str, Row] | None:
         return read_table(given)
     found = find_table(root)
     return read_table(found) if found is not None else None
+
+
+def _check_table(file: Path, table: Mapping[str, Row], own: Sequence[Source]) -> None:
+    """Refuse a table that was named and says nothing of any track: its ids must be others."""
+    if own and not any(source.track_id in table for source in own):
+        named = f"it names {next(iter(table))}" if table else "it names none"
+        raise CorpusError(
+            f"{printable(file)}: none of its tracks is in the corpus ({named}, the corpus has "
+            f"{own[0].track_id}), name tracks by their files"
+        )
 
 
 def _opinions(files: Sequence[Path]) -> dict[str, dict[str, NDArray[np.float32]]]:

@@ -54,14 +54,25 @@ def test_a_table_is_found_in_the_corpus_or_above_it(tmp_path):
     assert read_table(tmp_path / "tracks.csv") == {"a": Row("g", "Rock"), "b": Row("", "Rock")}
 
 
+def test_a_table_may_name_tracks_by_their_files(tmp_path):
+    table = tmp_path / "t.csv"
+    table.write_text("id,group\nRock/01 Song.mp3,A\njazz.00012.png,B\njazz.00013,B\n\n,C\njazz.00013,B\n")
+    assert read_table(table) == {
+        "01 Song": Row("A", ""),
+        "jazz.00012": Row("B", ""),
+        "jazz.00013": Row("B", ""),
+    }
+
+
 @pytest.mark.parametrize(
     ("content", "words"),
     [
         (b"name,band\n", "no column track_id or id"),
         (b"id\n1\n", "no column artist_group"),
         (b"\xff\xfe\x00", "cannot be read"),
+        (b"id,group\n01,A\nB/01.mp3,B\n", r"two groups for 01 \(A, B\), name each track once"),
     ],
-    ids=["no id", "no group", "no text"],
+    ids=["no id", "no group", "no text", "two groups"],
 )
 def test_a_table_that_cannot_be_used_is_refused(tmp_path, content, words):
     (tmp_path / "t.csv").write_bytes(content)

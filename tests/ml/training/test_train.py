@@ -265,6 +265,14 @@ def test_too_few_artists_are_refused_before_anything_is_learnt(tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["corpus"]
 
 
+@pytest.mark.parametrize(("rows", "words"), [("x,A\n", "it names x, the corpus has"), ("", "it names none")])
+def test_a_table_of_other_tracks_is_refused(corpus, tmp_path, rows, words):
+    table = tmp_path / "groups.csv"
+    table.write_text("track_id,artist_group\n" + rows)
+    with pytest.raises(CorpusError, match=rf"groups\.csv: none of its tracks is in the corpus \({words}"):
+        train(corpus, plan(tmp_path, ingredients=replace(ingredients(tmp_path), groups_file=table)), Silent())
+
+
 def test_more_folds_than_artists_are_refused_before_anything_is_learnt(corpus, tmp_path, monkeypatch):
     monkeypatch.setattr(module, "_fit", lambda *_, **__: pytest.fail("learnt"))
     with pytest.raises(CorpusError, match="500 folds: too few artists or groups"):
