@@ -135,6 +135,11 @@ def prepare(
     pool, more = _look(pool, ingredients.front_end)
     if ingredients.groups_file is not None:
         _check_table(ingredients.groups_file, table or {}, own)
+    if pattern is not None and own and not any(pattern.search(source.track_id) for source in own):
+        raise CorpusError(
+            f"--group-pattern {pattern.pattern!r}: finds nothing in any file name, such as {own[0].track_id}"
+        )
+    heard = _heard([*own, *pool], opinions)
     names = (*corpus.labels, *corpus.outside)
     _check(own, corpus, ingredients, parts, assign(own, table=table, pattern=pattern))
 
@@ -197,7 +202,7 @@ def prepare(
         grouping,
         tuple(_shown(source) for source in sources),
         tuple(problems),
-        _notes(corpus, grouping, tracks=len(own), problems=problems, echoes=echoes),
+        _notes(corpus, grouping, tracks=len(own), problems=problems, echoes=echoes) + heard,
     )
 
 
@@ -232,6 +237,22 @@ def _opinions(files: Sequence[Path]) -> dict[str, dict[str, NDArray[np.float32]]
             )
         known.update(scores)
     return found
+
+
+def _heard(
+    sources: Sequence[Source], opinions: Mapping[str, Mapping[str, NDArray[np.float32]]]
+) -> tuple[str, ...]:
+    """Say of how many tracks each teacher has an opinion; refuse one that has none."""
+    notes = []
+    for name, scores in opinions.items():
+        known = sum(source.track_id in scores for source in sources)
+        if not known:
+            raise CorpusError(
+                f"{name}: no opinion on any track there is (it knows {next(iter(scores), 'none')}, "
+                f"the corpus has {sources[0].track_id}), its ids must be file names without suffixes"
+            )
+        notes.append(f"{name}: opinions on {known} of {len(sources)} tracks.")
+    return tuple(notes)
 
 
 def _pattern(given: str | None) -> re.Pattern[str] | None:

@@ -273,6 +273,30 @@ def test_a_table_of_other_tracks_is_refused(corpus, tmp_path, rows, words):
         train(corpus, plan(tmp_path, ingredients=replace(ingredients(tmp_path), groups_file=table)), Silent())
 
 
+def test_a_pattern_that_finds_nothing_is_refused(corpus, tmp_path):
+    asked = replace(ingredients(tmp_path), group_pattern="^(.+) - ")
+    with pytest.raises(CorpusError, match="finds nothing in any file name, such as "):
+        train(corpus, plan(tmp_path, ingredients=asked), Silent())
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_of_a_teacher_is_said_how_many_tracks_it_knows_and_one_that_knows_none_is_refused(
+    corpus, tmp_path, known
+):
+    class Listening(Killer):
+        def note(self, text):
+            notes.append(text)
+
+    notes = []
+    names = [corpus.sources[0].track_id if known else "x", "y"]
+    np.savez(tmp_path / "sage.npz", id=np.array(names), tags=np.full((2, 28, 5), 0.5, np.float32))
+    asked = replace(ingredients(tmp_path), teachers=(tmp_path / "sage.npz",))
+    wanted = Killed if known else CorpusError
+    with pytest.raises(wanted, match=None if known else "sage: no opinion .*it knows x, the corpus has"):
+        train(corpus, plan(tmp_path, ingredients=asked), Listening(1))
+    assert ("sage: opinions on 1 of 36 tracks." in notes) is known
+
+
 def test_more_folds_than_artists_are_refused_before_anything_is_learnt(corpus, tmp_path, monkeypatch):
     monkeypatch.setattr(module, "_fit", lambda *_, **__: pytest.fail("learnt"))
     with pytest.raises(CorpusError, match="500 folds: too few artists or groups"):
