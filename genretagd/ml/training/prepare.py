@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -139,7 +139,8 @@ def prepare(
         raise CorpusError(
             f"--group-pattern {pattern.pattern!r}: finds nothing in any file name, such as {own[0].track_id}"
         )
-    heard = _heard([*own, *pool], opinions)
+    genres = {row.genre for row in pool_rows.values()}
+    said = (*_heard([*own, *pool], opinions), *_unused(ingredients.pool_genres or {}, genres))
     names = (*corpus.labels, *corpus.outside)
     _check(own, corpus, ingredients, parts, assign(own, table=table, pattern=pattern))
 
@@ -202,7 +203,7 @@ def prepare(
         grouping,
         tuple(_shown(source) for source in sources),
         tuple(problems),
-        _notes(corpus, grouping, tracks=len(own), problems=problems, echoes=echoes) + heard,
+        _notes(corpus, grouping, tracks=len(own), problems=problems, echoes=echoes) + said,
     )
 
 
@@ -253,6 +254,11 @@ def _heard(
             )
         notes.append(f"{name}: opinions on {known} of {len(sources)} tracks.")
     return tuple(notes)
+
+
+def _unused(pool_genres: Mapping[str, str], stated: Iterable[str]) -> list[str]:
+    unused = [pattern for pattern in pool_genres if not fnmatch.filter(stated, pattern)]
+    return [f"--pool-genre {pattern}: no track of the pools states it." for pattern in unused]
 
 
 def _pattern(given: str | None) -> re.Pattern[str] | None:

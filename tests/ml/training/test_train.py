@@ -47,6 +47,17 @@ class Killer(Silent):
                 raise Killed
 
 
+class Listening(Killer):
+    """Remembers what it is told besides."""
+
+    def __init__(self, epochs):
+        super().__init__(epochs)
+        self.notes = []
+
+    def note(self, text):
+        self.notes.append(text)
+
+
 def ingredients(folder):
     return Ingredients(cache=folder / "cache", front_end=FrontEnd(), excerpts=EXCERPTS)
 
@@ -283,18 +294,27 @@ def test_a_pattern_that_finds_nothing_is_refused(corpus, tmp_path):
 def test_of_a_teacher_is_said_how_many_tracks_it_knows_and_one_that_knows_none_is_refused(
     corpus, tmp_path, known
 ):
-    class Listening(Killer):
-        def note(self, text):
-            notes.append(text)
-
-    notes = []
+    listener = Listening(1)
     names = [corpus.sources[0].track_id if known else "x", "y"]
     np.savez(tmp_path / "sage.npz", id=np.array(names), tags=np.full((2, 28, 5), 0.5, np.float32))
     asked = replace(ingredients(tmp_path), teachers=(tmp_path / "sage.npz",))
     wanted = Killed if known else CorpusError
     with pytest.raises(wanted, match=None if known else "sage: no opinion .*it knows x, the corpus has"):
-        train(corpus, plan(tmp_path, ingredients=asked), Listening(1))
-    assert ("sage: opinions on 1 of 36 tracks." in notes) is known
+        train(corpus, plan(tmp_path, ingredients=asked), listener)
+    assert ("sage: opinions on 1 of 36 tracks." in listener.notes) is known
+
+
+def test_a_genre_that_no_pool_states_is_named(corpus, tmp_path):
+    make_corpus(tmp_path / "pool", tracks=2, genres=("any",))
+    (tmp_path / "pool" / "tracks.csv").write_text("id,split_group,genre\nany.000,A,Polka\n")
+    meanings = {"Polka": "Speech", "Waltz": "Speech", "P*": ""}
+    asked = replace(ingredients(tmp_path), pools=(tmp_path / "pool",), pool_genres=meanings)
+    listener = Listening(1)
+    with pytest.raises(Killed):
+        train(corpus, plan(tmp_path, ingredients=asked), listener)
+    assert [text for text in listener.notes if "pool-genre" in text] == [
+        "--pool-genre Waltz: no track of the pools states it."
+    ]
 
 
 def test_more_folds_than_artists_are_refused_before_anything_is_learnt(corpus, tmp_path, monkeypatch):
