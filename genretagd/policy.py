@@ -5,11 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Final
 
-from genretagd.config import Config, load_folder_config
+from genretagd.config import Config, did_you_mean, load_folder_config
 from genretagd.decision import DecisionPolicy
 from genretagd.domain import ExistingPolicy, WriteOptions
 from genretagd.errors import ConfigError, TagError
@@ -58,6 +59,15 @@ class Policy:
         values |= {name: sorted(values[name]) for name in ("placeholders", "protected")}
         text = json.dumps(to_json(values), sort_keys=True)
         return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:16]
+
+
+def unknown_labels(names: Iterable[str], labels: Iterable[str]) -> Iterator[str]:
+    """Yield a message for each label that was given a name and is none of the model's."""
+    known = tuple(labels)
+    for name in names:
+        if name not in known:
+            hint = did_you_mean(name, known) or f", its labels are {', '.join(known)}"
+            yield f'genres: the model has no label "{name}", its name is never used{hint}'
 
 
 class FolderPolicies:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,8 @@ from genretagd.errors import ConfigError, UsageError
 
 if TYPE_CHECKING:
     import typer
+
+    from genretagd.workers.pool import WorkerPool
 
 
 def configuration(ctx: typer.Context) -> Config:
@@ -40,6 +43,17 @@ def configuration(ctx: typer.Context) -> Config:
             raise ConfigError([f'--genre: must be LABEL=NAME, as in "Hip-Hop=Rap", not "{pair}"'])
         names[label] = name
     return dataclasses.replace(config, genres=names)
+
+
+def warn_of_labels(config: Config, pool: WorkerPool) -> None:
+    """Say which labels of [genres] and ``--genre`` the model has not; without any, nothing is loaded."""
+    if not config.genres:
+        return
+    from genretagd.policy import unknown_labels
+
+    with pool.worker() as worker:
+        for problem in unknown_labels(config.genres, worker.warm()):
+            print(f"genretagd: {problem}", file=sys.stderr)
 
 
 def ledger_path(config: Config) -> Path:

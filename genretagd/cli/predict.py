@@ -16,7 +16,7 @@ def predict(
     genre: o.GenreNames = None,
 ) -> None:
     """Print for each track the most probable genres, with calibrated probabilities; changes nothing."""
-    from genretagd.cli.common import configuration, named_tracks
+    from genretagd.cli.common import configuration, named_tracks, warn_of_labels
     from genretagd.cli.output import Reporter
     from genretagd.cli.running import make_pool, run
     from genretagd.domain import Outcome
@@ -29,6 +29,7 @@ def predict(
     with make_pool(settings, spare=ctx.find_root().obj) as pool:
         pool.start_one()  # starts up while we look for the tracks
         tracks = list(named_tracks(paths, settings, problems.append))
+        warn_of_labels(settings, pool)
         reporter = Reporter(len(tracks), as_json=json)
         for problem in problems:
             reporter.outcome(problem)

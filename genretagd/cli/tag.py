@@ -41,7 +41,7 @@ def tag(
 def _tag(
     paths: list[Path], config: Config, *, dry_run: bool, as_json: bool, spare: Popen[bytes] | None
 ) -> int:
-    from genretagd.cli.common import named_tracks
+    from genretagd.cli.common import named_tracks, warn_of_labels
     from genretagd.cli.output import Reporter
     from genretagd.cli.running import by_folder, make_pool, run
     from genretagd.pipeline import Pipeline
@@ -72,6 +72,7 @@ def _tag(
                 records.tell_others(outcomes)
             return outcomes
 
+        warn_of_labels(config, pool)
         problems: list[Outcome] = []
         tracks = list(named_tracks(paths, config, problems.append))
         reporter = Reporter(len(tracks), as_json=as_json)

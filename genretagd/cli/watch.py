@@ -66,6 +66,7 @@ def _parts(ctx: typer.Context, directories: list[Path]) -> Parts:
             policy_for=FolderPolicies(config),
             journal=Journal(database, command="watch"),
             bundle=bundle_fingerprint(config.model.bundle),
+            names=config.genres,
         )
 
     def make_actions(config: Config, database: Database) -> Any:

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Protocol
 
 import genretagd
+from genretagd import logs
 from genretagd.domain import Journal, Outcome
 from genretagd.errors import ModelError, TrackError
 from genretagd.pipeline import Pipeline
-from genretagd.policy import Policy
+from genretagd.policy import Policy, unknown_labels
 from genretagd.workers.pool import WorkerPool
 
 
@@ -68,10 +69,18 @@ class PoolEngine:
         Told before and after each write.
     bundle : str
         Fingerprint of the model bundle.
+    names : iterable of str
+        Labels that have a name in [genres]; of those that the model has not a warning is logged.
     """
 
     def __init__(
-        self, pool: WorkerPool, *, policy_for: Callable[[Path], Policy], journal: Journal, bundle: str
+        self,
+        pool: WorkerPool,
+        *,
+        policy_for: Callable[[Path], Policy],
+        journal: Journal,
+        bundle: str,
+        names: Iterable[str] = (),
     ) -> None:
         self.threads = pool.count
         self.bundle = bundle
@@ -80,6 +89,7 @@ class PoolEngine:
         self.journal = journal
         self._changing = threading.Lock()
         self._warm = False
+        self._names = tuple(names)
 
     @property
     def ready(self) -> bool:
@@ -114,7 +124,10 @@ class PoolEngine:
         try:
             self._warm = True
             with self.pool.worker() as worker:
-                worker.warm()
+                labels = worker.warm()
+            for problem in unknown_labels(self._names, labels):
+                logs.say("warning", problem)
+            self._names = ()  # said once
         finally:
             self._changing.release()
 

@@ -125,9 +125,9 @@ class Worker:
         self._calls = 0
         self._buffer.clear()
 
-    def warm(self) -> None:
-        """Load the model now instead of at the first prediction."""
-        self._call("warm", Path())
+    def warm(self) -> tuple[str, ...]:
+        """Load the model now instead of at the first prediction, and return its labels."""
+        return self._call("warm", Path())  # type: ignore[no-any-return]
 
     def predict(self, path: Path, /) -> Prediction:
         """See `Classifier.predict`."""

@@ -18,7 +18,7 @@ from genretagd.domain import (
 )
 
 if TYPE_CHECKING:
-    from genretagd.domain import Classifier
+    from genretagd.ml.classifier import Classifier
     from genretagd.tagging.store import FileTagStore
 
 
@@ -66,9 +66,9 @@ class Service:
 
         return FileTagStore(audio_digest=_audio_digest)
 
-    def warm(self) -> None:
-        """Load the model now instead of at the first prediction."""
-        _ = self._classifier
+    def warm(self) -> tuple[str, ...]:
+        """Load the model now instead of at the first prediction, and return its labels."""
+        return self._classifier.bundle.labels
 
     def predict(self, path: Path, /) -> Prediction:
         """See `Classifier.predict`."""

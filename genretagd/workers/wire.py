@@ -17,7 +17,7 @@ from genretagd.errors import GenretagdError, ModelError, TrackError, WorkerError
 from genretagd.serial import from_json, to_json
 
 RESULTS: dict[str, Any] = {
-    "warm": None,
+    "warm": tuple[str, ...],
     "predict": Prediction,
     "read_genres": GenreTag,
     "write_genres": TagChange,
@@ -75,6 +75,6 @@ def result_of(reply: dict[str, Any], op: str, path: Path) -> Any:
         raise WorkerError(f"worker: {error['message']}")
     kind = RESULTS[op]
     try:
-        return None if kind is None else from_json(kind, reply["ok"])
+        return from_json(kind, reply["ok"])
     except (KeyError, ValueError) as exc:
         raise WorkerError(f"worker: not a reply to {op}: {exc}") from exc

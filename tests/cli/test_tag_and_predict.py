@@ -80,6 +80,14 @@ def test_an_album_s_tracks_are_one_album_however_they_are_named():
     assert by_folder(tracks) == [[Path("a/1.mp3"), Path("a/2.mp3")], [Path("b/1.mp3")]]
 
 
+@pytest.mark.parametrize("command", [("predict",), ("tag", "--dry-run")], ids=["predict", "tag"])
+def test_a_name_for_a_label_that_the_model_has_not_is_warned_of(genretagd, album, command):
+    result = genretagd(*command, album, "--genre", "Jaz=Bebop", "--genre", "Jazz=Bebop")
+    assert result.status == 0
+    assert result.err.count("the model has no label") == 1
+    assert 'the model has no label "Jaz", its name is never used (did you mean "Jazz"?)' in result.err
+
+
 def test_a_dry_run_knows_what_we_wrote_and_what_somebody_changed_since(genretagd, album, monkeypatch):
     wish = ("--min-confidence", 0, "--existing", "replace-ours", "--genre", "Rock=Schlager")
     wish += ("--genre", "Reggae=Schlager", "--genre", "Jazz=Schlager", "--genre", "Disco=Schlager")

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
+
 from genretagd.config import Config
 from genretagd.daemon.engine import PoolEngine
 from genretagd.domain import Prediction, Status, WriteOptions
@@ -24,6 +26,9 @@ class SureOfRock(FileTagStore):
 
     def predict(self, _path: Path) -> Prediction:
         return Prediction({"Rock": 1.0}, 0.0, 200.0, -1.0, "m@1", 0.5)
+
+    def warm(self) -> tuple[str, ...]:
+        return ("Rock", "Hip-Hop")
 
 
 class OneWorker:
@@ -52,3 +57,22 @@ def test_a_track_that_was_undone_is_not_tagged_again(tmp_path: Path, database: D
 
     assert (outcome.status, outcome.code) == (Status.KEPT, "undone")
     assert FileTagStore().read_genres(track).genres == ()
+
+
+def test_a_name_for_a_label_that_the_model_has_not_is_warned_of_once(
+    database: Database, caplog: pytest.LogCaptureFixture
+) -> None:
+    engine = PoolEngine(
+        OneWorker(),  # type: ignore[arg-type]
+        policy_for=FolderPolicies(Config()),
+        journal=Journal(database, command="watch"),
+        bundle="bundle",
+        names={"HipHop": "Rap", "Rock": "Guitars", "Polka": "Dance"},
+    )
+    for _ in range(2):
+        engine.warm()
+        engine._warm = False
+    assert [record.getMessage() for record in caplog.records] == [
+        'genres: the model has no label "HipHop", its name is never used (did you mean "Hip-Hop"?)',
+        'genres: the model has no label "Polka", its name is never used, its labels are Rock, Hip-Hop',
+    ]
