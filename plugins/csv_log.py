@@ -33,12 +33,16 @@ class CsvLog:
     separator: str = "; "
 
     def check(self) -> None:
-        """See that the file can be appended to."""
+        """See that the file can be appended to, and is empty or this plugin's."""
+        start = ",".join(COLUMNS[:2]).encode("ascii")
         try:
-            with self.path.open("ab"):
-                pass
+            with self.path.open("ab+") as file:
+                file.seek(0)
+                found = file.read(len(start))
         except OSError as exc:
             raise PluginError(f"{self.path}: cannot be written: {exc.strerror}") from exc
+        if found not in (b"", start):
+            raise PluginError(f"{self.path}: holds something else than this log, name another file")
 
     def on_tagged(self, event: TrackTagged) -> None:
         """Append one row."""

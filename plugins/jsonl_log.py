@@ -26,12 +26,15 @@ class JsonlLog:
     path: Path
 
     def check(self) -> None:
-        """See that the file can be appended to."""
+        """See that the file can be appended to, and is empty or holds JSON objects."""
         try:
-            with self.path.open("ab"):
-                pass
+            with self.path.open("ab+") as file:
+                file.seek(0)
+                found = file.read(1)
         except OSError as exc:
             raise PluginError(f"{self.path}: cannot be written: {exc.strerror}") from exc
+        if found not in (b"", b"{"):
+            raise PluginError(f"{self.path}: holds something else than JSON lines, name another file")
 
     def on_tagged(self, event: TrackEvent) -> None:
         """Append an event."""

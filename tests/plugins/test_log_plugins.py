@@ -81,3 +81,23 @@ def test_a_log_that_vanishes_is_an_error_of_that_event(start: Start, tmp_path: P
     folder.rmdir()
     with pytest.raises(DeliveryError, match="FileNotFoundError"):
         plugin.tell(tagged(tmp_path / "a.mp3", "Rock"))
+
+
+@pytest.mark.parametrize("name", ["jsonl_log", "csv_log"])
+def test_nothing_is_appended_to_a_file_of_another_kind(
+    start: Start, repository: Path, tmp_path: Path, name: str
+) -> None:
+    track = tmp_path / "song.flac"
+    track.write_bytes((repository / "tests" / "data" / "formats" / "flac.flac").read_bytes())
+    before = track.read_bytes()
+    plugin = start(name, path=track, expect_ready=False)
+    assert plugin.status == "CHECK_FAILED"
+    assert "holds something else" in plugin.record().problems[0]
+    assert track.read_bytes() == before
+
+
+@pytest.mark.parametrize("name", ["jsonl_log", "csv_log"])
+def test_a_log_is_gone_on_with(start: Start, tmp_path: Path, name: str) -> None:
+    for number in range(2):
+        start(name, path=tmp_path / "log").tell(tagged(tmp_path / f"{number}.mp3", "Rock"))
+    assert (tmp_path / "log").read_text().count(".mp3") == 2
