@@ -13,6 +13,8 @@ from genretagd.errors import LedgerError
 from genretagd.ledger.schema import MIGRATIONS
 
 BUSY_SECONDS: Final = 10.0
+OUR_TABLES: Final = frozenset({"runs", "changes"})
+"""Every ledger has had these; other programs number their schemas, too."""
 
 
 class Database:
@@ -34,8 +36,8 @@ class Database:
     Raises
     ------
     LedgerError
-        The file cannot be opened, is damaged, is locked by another program, or was written by a
-        newer genretagd.
+        The file cannot be opened, is damaged, is locked by another program, was written by a newer
+        genretagd, or is no ledger at all.
     """
 
     def __init__(self, path: Path, *, read_only: bool = False, durable: bool = True) -> None:
@@ -62,7 +64,7 @@ class Database:
             raise
 
     def _prepare(self, *, read_only: bool) -> None:
-        version = int(self._connection.execute("PRAGMA user_version").fetchone()[0])
+        version = self._version_of_ours()
         if version > len(MIGRATIONS):
             raise LedgerError(
                 f"{self.path}: ledger of a newer genretagd (schema {version}, this one knows "
@@ -83,6 +85,22 @@ class Database:
                 for statement in statements:
                     self._connection.execute(statement)
                 self._connection.execute(f"PRAGMA user_version = {number}")
+
+    def _version_of_ours(self) -> int:
+        """Return the version of the schema, 0 for an empty file; nothing is written yet.
+
+        Raises
+        ------
+        LedgerError
+            It is the database of another program.
+        """
+        self._connection.execute("BEGIN")  # else another process could make the tables between two looks
+        version = int(self._connection.execute("PRAGMA user_version").fetchone()[0])
+        tables = {row[0] for row in self._connection.execute("SELECT name FROM sqlite_master")}
+        self._connection.execute("COMMIT")
+        if tables if version == 0 else not tables >= OUR_TABLES:
+            raise LedgerError(f"{self.path}: is the database of another program, name another file")
+        return version
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:

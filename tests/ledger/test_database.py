@@ -1,5 +1,10 @@
 from __future__ import annotations
 
+import contextlib
+import sqlite3
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
 import pytest
 
 from genretagd.errors import LedgerError
@@ -58,3 +63,32 @@ def test_a_full_disk_is_explained_and_leaves_nothing_half_done(database: Databas
     with database.transaction() as connection:
         connection.execute("INSERT INTO parts VALUES (1)")
     assert seen_by_others(database) == [1]
+
+
+@pytest.mark.parametrize("version", [0, 1, 3, 99])
+@pytest.mark.parametrize("read_only", [True, False])
+def test_the_database_of_another_program_is_left_alone(tmp_path: Path, version: int, read_only: bool) -> None:
+    path = tmp_path / "library.db"
+    with contextlib.closing(sqlite3.connect(path)) as other:
+        other.execute("CREATE TABLE items (path BLOB)")
+        other.execute(f"PRAGMA user_version = {version}")
+    before = path.read_bytes()
+    with pytest.raises(LedgerError, match=r"library\.db: is the database of another program"):
+        Database(path, read_only=read_only)
+    assert path.read_bytes() == before
+    assert [entry.name for entry in tmp_path.iterdir()] == ["library.db"]
+
+
+def test_a_ledger_of_a_newer_genretagd_is_left_alone(tmp_path: Path) -> None:
+    Database(tmp_path / "ledger").close()
+    with contextlib.closing(sqlite3.connect(tmp_path / "ledger")) as newer:
+        newer.execute("PRAGMA user_version = 99")
+    with pytest.raises(LedgerError, match="ledger of a newer genretagd"):
+        Database(tmp_path / "ledger")
+
+
+def test_ledgers_are_made_side_by_side_without_a_quarrel(tmp_path: Path) -> None:
+    with ThreadPoolExecutor(8) as threads:
+        for made in threads.map(lambda _: Database(tmp_path / "ledger"), range(24)):
+            assert made.rows("SELECT count(*) AS n FROM runs")[0]["n"] == 0
+            made.close()
