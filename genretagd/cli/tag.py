@@ -72,9 +72,9 @@ def _tag(
                 records.tell_others(outcomes)
             return outcomes
 
-        warn_of_labels(config, pool)
         problems: list[Outcome] = []
         tracks = list(named_tracks(paths, config, problems.append))
+        warn_of_labels(config, pool)
         reporter = Reporter(len(tracks), as_json=as_json)
         for problem in problems:
             reporter.outcome(problem)

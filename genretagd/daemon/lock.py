@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import hashlib
 import json
@@ -14,7 +15,7 @@ from pathlib import Path
 from typing import IO
 
 from genretagd.errors import LedgerError, UsageError
-from genretagd.lease import HELD
+from genretagd.lease import lock
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,14 +114,12 @@ def _held(file: IO[str]) -> bool:
 
 def _lock(file: IO[str], root: str) -> None:
     for _ in range(20):  # somebody who only asks holds it for a moment
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as exc:
-            if exc.errno not in HELD:
-                raise
-            time.sleep(0.05)
-        else:
+        ours = lock(file.fileno())
+        if ours is None:
+            raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+        if ours:
             return
+        time.sleep(0.05)
     raise UsageError(f"{root}: already watched, stop the other daemon first")
 
 

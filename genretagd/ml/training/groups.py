@@ -77,9 +77,10 @@ def read_table(path: Path) -> dict[str, Row]:
             group = _column(path, columns, GROUP_COLUMNS)
             genre = next((name for name in GENRE_COLUMNS if name in columns), None)
             for line in reader:
-                if not (line[identity] or "").strip():
+                given = (line[identity] or "").strip()
+                if not given:
                     continue
-                name = track_id_of(Path(line[identity].strip()))
+                name = track_id_of(Path(given))
                 row = Row((line[group] or "").strip(), (line[genre] or "").strip() if genre else "")
                 if found.setdefault(name, row).group != row.group:
                     raise CorpusError(

@@ -90,6 +90,13 @@ def hashes(folder):
     return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.iterdir()}
 
 
+def evaluated(folder, tmp_path, *, report):
+    """Measure the bundle in `folder` on the corpus in ``tmp_path/other``."""
+    corpus = from_folders(tmp_path / "other", for_training=False)
+    bundle = load_bundle(folder / "mine")
+    return evaluate(bundle, corpus, ingredients(tmp_path), report=report, listener=Silent())
+
+
 def test_what_was_trained_serves(trained):
     folder, result = trained
     prediction = load_classifier(folder / "mine").predict(FORMATS["flac"])
@@ -219,13 +226,7 @@ def test_the_output_is_free_again_when_a_training_was_killed(tmp_path):
 def test_evaluation_of_the_same_tracks_finds_labels_by_any_spelling(trained, tmp_path):
     folder, _ = trained
     make_corpus(tmp_path / "other", tracks=4, genres=("HIGH", "low", "Polka", "Waltz"))
-    found = evaluate(
-        load_bundle(folder / "mine"),
-        from_folders(tmp_path / "other", for_training=False),
-        ingredients(tmp_path),
-        report=tmp_path / "out",
-        listener=Silent(),
-    )
+    found = evaluated(folder, tmp_path, report=tmp_path / "out")
     assert found.metrics["tracks"] == 8
     assert found.metrics["outside"]["tracks"] == 8
     kinds = found.metrics["outside"]["kinds"]
@@ -243,13 +244,7 @@ def test_an_evaluation_does_not_write_into_a_bundle(trained, tmp_path):
     make_corpus(tmp_path / "other", tracks=4, genres=("High", "Low"))
     before = hashes(folder / "mine")
     with pytest.raises(UsageError, match=r"metrics\.json there is of no report"):
-        evaluate(
-            load_bundle(folder / "mine"),
-            from_folders(tmp_path / "other", for_training=False),
-            ingredients(tmp_path),
-            report=folder / "mine",
-            listener=Silent(),
-        )
+        evaluated(folder, tmp_path, report=folder / "mine")
     assert hashes(folder / "mine") == before
 
 
@@ -259,13 +254,7 @@ def test_evaluation_on_foreign_genres_only_is_refused(trained, tmp_path):
     with pytest.raises(
         CorpusError, match=r"none of its folders \(Polka, Waltz\) is one of the model's labels"
     ):
-        evaluate(
-            load_bundle(folder / "mine"),
-            from_folders(tmp_path / "other", for_training=False),
-            ingredients(tmp_path),
-            report=tmp_path / "out",
-            listener=Silent(),
-        )
+        evaluated(folder, tmp_path, report=tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 
