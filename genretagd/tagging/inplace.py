@@ -2,39 +2,85 @@
 
 A rename cannot do that. Instead the whole old content is kept beside it, durable and under a name
 that says so, for as long as the file is being written; whatever interrupts the write, the old
-content is put back: at once after an error, by `genretagd.tagging.sweeping` after a crash.
+content is put back: at once after an error, by `genretagd.tagging.sweeping` after a crash. A backup
+knows the digests of the new content too, so that it is put back only over what an interrupted write
+can have left, never over what somebody has since put there.
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
+import hashlib
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
 from genretagd.domain import FileVersion, MtimePolicy
+from genretagd.lease import lock
 from genretagd.tagging import temps
-from genretagd.tagging.splice import copy_range, write_copy
+from genretagd.tagging.splice import copy_range, write_at, write_copy
 
 _MAGIC: Final = b"genretagd backup"
 _CHUNK: Final = 1 << 20
+_BLOCK: Final = 4096  # what a system writes back whole, or not at all
+_DIGEST: Final = 8
+_TORN: Final = 2
 
 
 @dataclass(frozen=True, slots=True)
 class Backup:
-    """What a backup says about itself: whose content it holds, and how much of it is content."""
+    """What a backup says about itself: whose content it holds, how much of it is content, what was coming.
+
+    Attributes
+    ----------
+    name : str
+        A name of the file, in the directory of the backup.
+    inode : int
+        The file.
+    size, new_size : int
+        Of the old and of the new content, in bytes.
+    atime_ns, mtime_ns : int
+        Of the old content, in nanoseconds.
+    digests : bytes
+        Of each block of the new content, one after another.
+    """
 
     name: str
     inode: int
     size: int
+    new_size: int
     atime_ns: int
     mtime_ns: int
+    digests: bytes
+
+
+def claim(fd: int) -> bool:
+    """Keep others of us from rewriting a file while it is open here; False where another one does.
+
+    Raises
+    ------
+    OSError
+        The system failed.
+    """
+    try:
+        return lock(fd) is not False
+    except OSError as exc:
+        if exc.errno == errno.EBADF:  # NFS locks only what is open for writing
+            return True
+        raise
 
 
 def overwrite(
-    directory_fd: int, name: str, original_fd: int, copy_fd: int, *, mtime: MtimePolicy
+    directory_fd: int,
+    name: str,
+    original_fd: int,
+    copy_fd: int,
+    *,
+    mtime: MtimePolicy,
+    check: Callable[[], None],
 ) -> FileVersion:
     """Give a file the content of a verified copy, without giving it another inode.
 
@@ -45,11 +91,14 @@ def overwrite(
     name : str
         One of its names, in that directory.
     original_fd : int
-        The file, open for reading.
+        The file, open for reading, and claimed.
     copy_fd : int
         Its new content.
     mtime : str
         Whether the modification time is kept.
+    check : callable
+        Raises where the name no longer leads to what was copied. Making the backup takes time, so it
+        is asked after that, right before the first byte is written.
 
     Raises
     ------
@@ -57,9 +106,12 @@ def overwrite(
         It failed; the old content is there, or will be after the next sweep of the directory.
     """
     status = os.fstat(original_fd)
-    with _backed_up(directory_fd, name, original_fd, status) as backup_fd:
+    with _backed_up(directory_fd, name, original_fd, copy_fd) as backup_fd:
+        check()
         fd = os.open(name, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW, dir_fd=directory_fd)
         try:
+            if not os.path.samestat(os.fstat(fd), status):
+                raise FileNotFoundError(errno.ENOENT, "another file took its place")
             size = os.fstat(copy_fd).st_size
             try:
                 if size > status.st_size and hasattr(os, "posix_fallocate"):
@@ -81,12 +133,14 @@ def overwrite(
 
 
 def restore(directory_fd: int, backup_fd: int) -> None:
-    """Put the content of a backup back into its file, if that still is the same file.
+    """Put the content of a backup back into its file, if that still is the file that was half written.
 
     Raises
     ------
     OSError
         It cannot be done now; the backup must stay.
+    ValueError
+        Somebody has written to the file since, or the backup is none of ours; it must stay.
     """
     found = _description(backup_fd)
     if found is None:
@@ -97,6 +151,7 @@ def restore(directory_fd: int, backup_fd: int) -> None:
         return  # renamed or removed: nobody asks for the old content under this name any more
     try:
         if os.fstat(fd).st_ino == found.inode:
+            _check_half_written(fd, backup_fd, found)
             _write_back(backup_fd, fd, found.size, (found.atime_ns, found.mtime_ns))
     finally:
         os.close(fd)
@@ -118,7 +173,9 @@ def inode_of(directory_fd: int, backup: str) -> int | None:
 
 
 @contextlib.contextmanager
-def _backed_up(directory_fd: int, name: str, original_fd: int, status: os.stat_result) -> Iterator[int]:
+def _backed_up(directory_fd: int, name: str, original_fd: int, copy_fd: int) -> Iterator[int]:
+    status = os.fstat(original_fd)
+    new_size = os.fstat(copy_fd).st_size
     made = temps.create(directory_fd, name)
     keep = False
     try:
@@ -127,11 +184,13 @@ def _backed_up(directory_fd: int, name: str, original_fd: int, status: os.stat_r
             "name": os.fsencode(name).hex(),
             "inode": status.st_ino,
             "size": status.st_size,
+            "new_size": new_size,
             "atime_ns": status.st_atime_ns,
             "mtime_ns": status.st_mtime_ns,
         }
-        trailer = json.dumps(facts).encode()
-        os.pwrite(made.fd, trailer + len(trailer).to_bytes(4, "big") + _MAGIC, status.st_size)
+        told = json.dumps(facts).encode()
+        digests = b"".join(_digest(block) for block in _blocks(copy_fd, new_size))
+        write_at(made.fd, digests + told + len(told).to_bytes(4, "big") + _MAGIC, status.st_size)
         os.fsync(made.fd)
         standing = temps.backup_name(made.name)
         os.rename(made.name, standing, src_dir_fd=directory_fd, dst_dir_fd=directory_fd)
@@ -170,17 +229,63 @@ def _write_differences(source_fd: int, target_fd: int, size: int) -> None:
             copy_range(source_fd, start, target_fd, start, count)
 
 
+def _check_half_written(fd: int, backup_fd: int, found: Backup) -> None:
+    """Check that each block of a file is of the old content or of the new one, or empty beyond the old one.
+
+    Two blocks may be neither: the one that was being written, and the one in which the new content ends.
+
+    Raises
+    ------
+    ValueError
+        It is not.
+    """
+    size = os.fstat(fd).st_size
+    if not min(found.size, found.new_size) <= size <= max(found.size, found.new_size):
+        raise ValueError("its size is neither the old nor the new one")
+    odd = 0
+    for number, block in enumerate(_blocks(fd, size)):
+        if _digest(block) == found.digests[number * _DIGEST :][:_DIGEST]:
+            continue
+        start = number * _BLOCK
+        old = os.pread(backup_fd, max(min(len(block), found.size - start), 0), start)
+        odd += block != old.ljust(len(block), b"\0")
+        if odd > _TORN:
+            raise ValueError("somebody has written to it since")
+
+
+def _blocks(fd: int, size: int) -> Iterator[bytes]:
+    for start in range(0, size, _CHUNK):
+        chunk = os.pread(fd, min(_CHUNK, size - start), start)
+        yield from (chunk[at : at + _BLOCK] for at in range(0, len(chunk), _BLOCK))
+
+
+def _digest(block: bytes) -> bytes:
+    return hashlib.blake2b(block, digest_size=_DIGEST).digest()
+
+
 def _description(fd: int) -> Backup | None:
+    """Return what a backup says about itself; None where it is not whole.
+
+    Raises
+    ------
+    ValueError
+        It is whole and none of ours.
+    """
     size = os.fstat(fd).st_size
     tail = os.pread(fd, len(_MAGIC) + 4, max(size - len(_MAGIC) - 4, 0))
     if tail[4:] != _MAGIC:
         return None
     length = int.from_bytes(tail[:4], "big")
     facts: dict[str, Any] = json.loads(os.pread(fd, length, size - len(tail) - length))
-    return Backup(
-        name=os.fsdecode(bytes.fromhex(facts["name"])),
-        inode=facts["inode"],
-        size=facts["size"],
-        atime_ns=facts["atime_ns"],
-        mtime_ns=facts["mtime_ns"],
-    )
+    try:
+        return Backup(
+            name=os.fsdecode(bytes.fromhex(facts["name"])),
+            inode=facts["inode"],
+            size=facts["size"],
+            new_size=facts["new_size"],
+            atime_ns=facts["atime_ns"],
+            mtime_ns=facts["mtime_ns"],
+            digests=os.pread(fd, -(-facts["new_size"] // _BLOCK) * _DIGEST, facts["size"]),
+        )
+    except (KeyError, TypeError) as exc:
+        raise ValueError("not one of our backups") from exc

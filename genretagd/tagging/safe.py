@@ -13,6 +13,7 @@ import stat
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -91,13 +92,26 @@ def replace(path: Path, edit: Edit, /, *, expected: FileVersion, options: WriteO
         with copied(target, edit, splices, options=options) as copy:
             check_unchanged(target, expected)
             if target.status.st_nlink > 1 and options.hardlinks == "in-place":
-                return inplace.overwrite(
-                    target.directory_fd, target.name, target.fd, copy.fd, mtime=options.mtime
-                )
+                return _overwritten(target, copy, expected=expected, options=options)
             written = FileVersion.of(os.fstat(copy.fd))
             os.replace(copy.name, target.name, src_dir_fd=target.directory_fd, dst_dir_fd=target.directory_fd)
             sync_directory(target.directory_fd)
             return written  # from here on nothing may fail: the file is changed
+
+
+def _overwritten(
+    target: Target, copy: temps.Temporary, *, expected: FileVersion, options: WriteOptions
+) -> FileVersion:
+    if not inplace.claim(target.fd):
+        raise _in_use(target.path)
+    return inplace.overwrite(
+        target.directory_fd,
+        target.name,
+        target.fd,
+        copy.fd,
+        mtime=options.mtime,
+        check=partial(check_unchanged, target, expected),
+    )
 
 
 @contextmanager
@@ -212,7 +226,10 @@ def check_room(target: Target, size: int) -> None:
 
 
 def check_unchanged(target: Target, expected: FileVersion) -> None:
-    """Check that the name still leads to the expected version of the file.
+    """Check that the name still leads to the expected version of the file, and nothing happened to it.
+
+    An edit that puts the modification time back, and a new owner, mode, attribute or name change its
+    status change time (``ctime``), which no program can set.
 
     Raises
     ------
@@ -223,7 +240,7 @@ def check_unchanged(target: Target, expected: FileVersion) -> None:
         status = os.stat(target.name, dir_fd=target.directory_fd, follow_symlinks=False)
     except FileNotFoundError as exc:
         raise FileChangedError(target.path, "the file is gone", code="gone") from exc
-    if FileVersion.of(status) != expected:
+    if FileVersion.of(status) != expected or status.st_ctime_ns != target.status.st_ctime_ns:
         raise FileChangedError(
             target.path,
             "somebody else changed the file meanwhile, it is left alone",
@@ -231,9 +248,13 @@ def check_unchanged(target: Target, expected: FileVersion) -> None:
             transient=True,
         )
     if is_being_written(target.fd):
-        raise FileChangedError(
-            target.path, "another program has the file open for writing", code="in use", transient=True
-        )
+        raise _in_use(target.path)
+
+
+def _in_use(path: Path) -> FileChangedError:
+    return FileChangedError(
+        path, "another program has the file open for writing", code="in use", transient=True
+    )
 
 
 def sync_directory(directory_fd: int) -> None:

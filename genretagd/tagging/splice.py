@@ -153,7 +153,7 @@ def write_copy(source_fd: int, target_fd: int, splices: Sequence[Splice]) -> Non
         os.ftruncate(target_fd, new_size(splices, status.st_size))
     shift = 0
     for splice in splices:
-        _write(target_fd, splice.data, splice.start + shift)
+        write_at(target_fd, splice.data, splice.start + shift)
         shift += len(splice.data) - splice.length
 
 
@@ -227,7 +227,14 @@ def copy_range(source_fd: int, start: int, target_fd: int, target: int, length: 
         start, target, length = start + count, target + count, length - count
 
 
-def _write(fd: int, data: bytes, offset: int) -> None:
+def write_at(fd: int, data: bytes, offset: int) -> None:
+    """Write all of some bytes into a file.
+
+    Raises
+    ------
+    OSError
+        Writing failed.
+    """
     view = memoryview(data)
     while view:
         count = os.pwrite(fd, view, offset)

@@ -118,8 +118,14 @@ class FileTagStore:
                 return
             self._swept.add(directory)
             sweep(directory)
-            if status.st_nlink > 1 and status.st_ino in half_written(directory):
-                problem = "it is half written, and its backup beside it cannot be put back yet"
+            if status.st_nlink < 2:
+                return
+            backup = half_written(directory).get(status.st_ino)
+            if backup is not None:
+                problem = (
+                    "it is being rewritten, or was left half written and its old content cannot be put back "
+                    f"from {backup}; if you have repaired the file yourself, remove that"
+                )
                 raise TagError(path, problem, code="io", transient=True)
 
     def _change(

@@ -39,8 +39,11 @@ def sweep(directory: Path) -> list[str]:
     return cleared
 
 
-def half_written(directory: Path) -> frozenset[int]:
-    """Return the inodes of the files whose backups stand: being rewritten, or not yet put back.
+def half_written(directory: Path) -> dict[int, str]:
+    """Return the backups that stand in a directory, by the inodes of the files they belong to.
+
+    Such a file is being rewritten, or its old content could not be put back yet, or must not be, since
+    somebody has written to it.
 
     Raises
     ------
@@ -50,10 +53,10 @@ def half_written(directory: Path) -> frozenset[int]:
     directory_fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         names = [n for n in os.listdir(directory_fd) if temps.is_backup(n)]  # noqa: PTH208 - by descriptor
-        found = [inplace.inode_of(directory_fd, name) for name in names]
+        found = {inplace.inode_of(directory_fd, name): name for name in names}
     finally:
         os.close(directory_fd)
-    return frozenset(inode for inode in found if inode is not None)
+    return {inode: name for inode, name in found.items() if inode is not None}
 
 
 def _cleared(directory_fd: int, name: str) -> bool:

@@ -8,6 +8,7 @@ import stat
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tag_cases import CASES, Case
@@ -220,6 +221,60 @@ def test_when_a_rewrite_in_place_fails_the_old_content_is_put_back(
     assert len(calls) > 1
 
 
+def edited(path: Path) -> None:
+    status = path.stat()
+    with path.open("r+b") as file:
+        file.seek(100)
+        file.write(b"somebody else was here")
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+
+
+def replaced(path: Path) -> None:
+    new = path.with_name("new")
+    new.write_bytes(b"another file")
+    new.replace(path)
+
+
+@pytest.mark.parametrize("change", [edited, replaced])
+def test_a_file_changed_while_its_backup_is_made_is_left_to_its_new_owner(
+    change: Callable[[Path], None], track: Path, tag: Tag, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = track.with_name("second name")
+    os.link(track, other)
+    theirs: list[bytes] = []
+
+    def backup(*args: Any) -> None:
+        splice.write_copy(*args)
+        change(track)
+        theirs.extend([track.read_bytes(), other.read_bytes()])
+
+    monkeypatch.setattr(inplace, "write_copy", backup)
+    with pytest.raises(FileChangedError):
+        tag(track, NEW, options=WriteOptions(hardlinks="in-place"))
+    assert [track.read_bytes(), other.read_bytes()] == theirs
+    assert sorted(track.parent.iterdir()) == sorted([track, other])
+
+
+def test_a_file_is_rewritten_in_place_by_one_at_a_time(
+    track: Path, tag: Tag, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = track.with_name("second name.mp3")
+    os.link(track, other)
+    refusals: list[str] = []
+
+    def backup(*args: Any) -> None:
+        monkeypatch.undo()
+        with pytest.raises(FileChangedError) as caught:
+            tag(other, ("Jazz",), options=WriteOptions(hardlinks="in-place"))
+        refusals.append(caught.value.code)
+        splice.write_copy(*args)
+
+    monkeypatch.setattr(inplace, "write_copy", backup)
+    tag(track, NEW, options=WriteOptions(hardlinks="in-place"))
+    assert refusals == ["in use"]
+    assert FileTagStore().read_genres(other).genres == NEW
+
+
 def test_a_file_that_stayed_half_written_is_not_looked_at_before_its_old_content_is_back(
     track: Path, tag: Tag, store: FileTagStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -247,6 +302,32 @@ def test_a_file_that_stayed_half_written_is_not_looked_at_before_its_old_content
     store.read_genres(track)
     assert track.read_bytes() == old
     assert len(list(track.parent.iterdir())) == 2
+
+
+def test_a_half_written_file_that_its_owner_has_repaired_is_not_touched(
+    track: Path, tag: Tag, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    os.link(track, track.with_name("second name"))
+    old = track.read_bytes()
+
+    def fail(*_args: int) -> None:
+        raise OSError(errno.EIO, "broken")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(inplace, "copy_range", fail)
+        broken.setattr(inplace, "_write_back", fail)
+        with pytest.raises(TagError):
+            tag(track, NEW, options=WriteOptions(hardlinks="in-place"))
+    [backup] = [path for path in track.parent.iterdir() if temps.is_backup(path.name)]
+    repaired = bytes(reversed(old))
+    track.write_bytes(repaired)
+    with pytest.raises(TagError, match=backup.name):
+        FileTagStore().read_genres(track)
+    assert track.read_bytes() == repaired
+    assert backup.read_bytes().startswith(old)
+    backup.unlink()
+    track.write_bytes(old)
+    FileTagStore().read_genres(track)
 
 
 def test_a_symbolic_link_is_followed_and_stays_one(track: Path, tag: Tag, tmp_path: Path) -> None:
@@ -349,6 +430,31 @@ def test_a_file_changed_while_its_copy_is_made_is_left_to_its_new_owner(track: P
     assert list(track.parent.iterdir()) == [track]
 
 
+@pytest.mark.parametrize(
+    "happening",
+    [
+        edited,
+        lambda path: path.chmod(0o600),
+        lambda path: os.link(path, path.with_name("second name")),
+        pytest.param(lambda path: os.setxattr(path, "user.rating", b"5"), marks=needs_xattrs),
+    ],
+    ids=["edited, time kept", "mode", "second name", "attribute"],
+)
+def test_what_happens_to_a_file_while_its_copy_is_made_is_not_lost(
+    happening: Callable[[Path], None], track: Path, tag: Tag
+) -> None:
+    def digest(path: Path) -> int:
+        if path == track:
+            happening(track)
+        return 1
+
+    inode = track.stat().st_ino
+    with pytest.raises(FileChangedError) as caught:
+        tag(track, NEW, by=FileTagStore(audio_digest=digest))
+    assert (caught.value.code, caught.value.transient) == ("changed", True)
+    assert track.stat().st_ino == inode
+
+
 def test_dead_temporary_files_are_cleared_up_and_nothing_else(track: Path) -> None:
     folder = track.parent
     dead = folder / temps.temporary_name(track.name)
@@ -379,7 +485,7 @@ def test_sweeping_a_directory_that_is_not_there_is_no_error(tmp_path: Path) -> N
 def test_a_backup_is_not_put_back_into_another_file(track: Path, tmp_path: Path) -> None:
     directory = os.open(tmp_path, os.O_RDONLY)
     original = os.open(track, os.O_RDONLY)
-    with inplace._backed_up(directory, track.name, original, os.fstat(original)) as fd:
+    with inplace._backed_up(directory, track.name, original, original) as fd:
         replacement = tmp_path / "new"
         replacement.write_bytes(b"another file by now")
         replacement.replace(track)
