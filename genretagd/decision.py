@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from genretagd.domain import (
+    SHORTEST_SECONDS,
+    SILENCE_DBFS,
     Abstention,
     AbstentionReason,
     Decision,
@@ -64,12 +66,9 @@ def decide(prediction: Prediction, policy: DecisionPolicy) -> Decision:
     Genres or Abstention
         `Genres` holds between 1 and `max_genres` distinct names.
     """
-    if prediction.seconds < policy.min_seconds:
-        detail = f"{prediction.seconds:.1f} s of audio, fewer than {policy.min_seconds:g} s"
-        return Abstention(AbstentionReason.TOO_SHORT, detail, 0.0)
-    if prediction.peak_dbfs < policy.silence_dbfs or not prediction.probabilities:
-        detail = f"peak {prediction.peak_dbfs:.0f} dBFS, below {policy.silence_dbfs:g} dBFS"
-        return Abstention(AbstentionReason.SILENT, detail, 0.0)
+    unheard = not_judged(prediction, policy)
+    if unheard:
+        return unheard
 
     ranked = prediction.ranked()
     best, probability = ranked[0]
@@ -94,6 +93,21 @@ def decide(prediction: Prediction, policy: DecisionPolicy) -> Decision:
         detail = f"{best} is mapped to no genre"
         return Abstention(AbstentionReason.OUTSIDE, detail, confidence)
     return Genres(names, confidence)
+
+
+def not_judged(prediction: Prediction, policy: DecisionPolicy) -> Abstention | None:
+    """Return why a track is not judged whatever the model says of it, None where it is."""
+    heard = bool(prediction.probabilities)
+    least = policy.min_seconds if heard else max(policy.min_seconds, SHORTEST_SECONDS)
+    if prediction.seconds < least:
+        detail = f"{prediction.seconds:.1f} s of audio, fewer than {least:g} s"
+        return Abstention(AbstentionReason.TOO_SHORT, detail)
+    quiet = policy.silence_dbfs if heard else max(policy.silence_dbfs, SILENCE_DBFS)
+    if prediction.peak_dbfs < quiet or not heard:
+        return Abstention(
+            AbstentionReason.SILENT, f"peak {prediction.peak_dbfs:.0f} dBFS, below {quiet:g} dBFS"
+        )
+    return None
 
 
 def _names(ranked: Sequence[tuple[str, float]], policy: DecisionPolicy, threshold: float) -> tuple[str, ...]:
@@ -126,7 +140,7 @@ def combine(existing: Sequence[str], decided: Sequence[str], policy: ExistingPol
 
 
 def average(predictions: Sequence[Prediction]) -> Prediction:
-    """Return the prediction for an album: the mean over its tracks that could be judged.
+    """Return the prediction for an album: the mean over those of its tracks that have probabilities.
 
     Raises
     ------

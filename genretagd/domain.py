@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Final, Literal, Protocol
 
 MtimePolicy = Literal["update", "keep"]
 HardlinkPolicy = Literal["skip", "break", "in-place"]
@@ -34,6 +34,12 @@ class FileVersion:
         return cls(status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
 
 
+SHORTEST_SECONDS: Final = 0.5
+"""Shorter remains of an excerpt are dropped, unless the whole track is no longer."""
+SILENCE_DBFS: Final = -90.0
+"""Audio that stays below this peak holds nothing but the noise of its own conversion."""
+
+
 @dataclass(frozen=True, slots=True)
 class Prediction:
     """What a model says about one track.
@@ -41,8 +47,8 @@ class Prediction:
     Attributes
     ----------
     probabilities : mapping of str to float
-        Calibrated probability in [0, 1] per label; they sum to 1. Empty where there was nothing
-        to listen to (see `seconds` and `peak_dbfs`).
+        Calibrated probability in [0, 1] per label; they sum to 1. Empty where there was nothing to
+        listen to: no excerpt of `SHORTEST_SECONDS` that is louder than `SILENCE_DBFS`.
     outside : float
         Probability in [0, 1] that the track is none of the labels.
     seconds : float
@@ -87,11 +93,14 @@ class AbstentionReason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Abstention:
-    """The decision to leave a track alone, with the reason in words a person understands."""
+    """The decision to leave a track alone, with the reason in words a person understands.
+
+    The confidence is that in the genre which was not decided on; None where the track was not judged.
+    """
 
     reason: AbstentionReason
     detail: str
-    confidence: float
+    confidence: float | None = None
 
 
 Decision = Genres | Abstention

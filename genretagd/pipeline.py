@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from genretagd.decision import average, combine, decide
+from genretagd.decision import average, combine, decide, not_judged
 from genretagd.domain import (
     Abstention,
     Classifier,
@@ -89,21 +89,28 @@ class Pipeline:
         """Take the tracks of one album along the path; all get the genre of their average.
 
         Tracks that have a genre are kept and not listened to. A track that cannot be read takes
-        no part; the others go on.
+        no part; the others go on. Interludes and silence get the album's genre and have no say in it,
+        unless there is nothing else.
         """
         outcomes: dict[Path, Outcome] = {}
-        judged: list[tuple[Candidate, Prediction]] = []
+        heard: list[tuple[Candidate, Prediction]] = []
+        seconds: dict[Path, float] = {}
         for path in paths:
-            outcome = self._attempt(path, partial(self._listen_for_album, path, judged))
+            started = time.perf_counter()
+            outcome = self._attempt(path, partial(self._listen_for_album, path, heard))
             if outcome is not None:
                 outcomes[path] = outcome
-        if judged:
-            mean = average([prediction for _, prediction in judged])
-            for candidate, prediction in judged:
+            seconds[path] = time.perf_counter() - started
+        if heard:
+            judged = [p for c, p in heard if not_judged(p, c.policy.decision) is None]
+            mean = average(judged or [prediction for _, prediction in heard])
+            for candidate, prediction in heard:
+                started = time.perf_counter()
                 decision = decide(mean, candidate.policy.decision)
                 apply = partial(self.apply, candidate, prediction, decision)
                 outcomes[candidate.path] = self._attempt(candidate.path, apply)
-        return [outcomes[path] for path in paths]
+                seconds[candidate.path] += time.perf_counter() - started
+        return [replace(outcomes[path], seconds=seconds[path]) for path in paths]
 
     def consider(self, path: Path, /) -> Candidate | Outcome:
         """Read a track's genres and return it as a candidate, or the outcome that it is kept.
@@ -178,11 +185,11 @@ class Pipeline:
         prediction = self._classifier.predict(path)
         return self.apply(candidate, prediction, decide(prediction, candidate.policy.decision))
 
-    def _listen_for_album(self, path: Path, judged: list[tuple[Candidate, Prediction]]) -> Outcome | None:
+    def _listen_for_album(self, path: Path, heard: list[tuple[Candidate, Prediction]]) -> Outcome | None:
         candidate = self.consider(path)
         if isinstance(candidate, Outcome):
             return candidate
-        judged.append((candidate, self._classifier.predict(path)))
+        heard.append((candidate, self._classifier.predict(path)))
         return None
 
     def _is_ours(self, path: Path, tag: GenreTag) -> bool:
@@ -208,7 +215,7 @@ def listen(path: Path, classifier: Classifier, policy_for: Callable[[Path], Poli
         policy = policy_for(path)
         prediction = classifier.predict(path)
     except TrackError as exc:
-        return _failed(path, exc)
+        return replace(_failed(path, exc), seconds=time.perf_counter() - started)
     decision = decide(prediction, policy.decision)
     outcome = Outcome(
         path,

@@ -108,6 +108,20 @@ def test_every_abstention_says_why(changes, policy, reason):
     assert isinstance(decision, Abstention)
     assert decision.reason == reason
     assert decision.detail
+    assert (decision.confidence is None) == (reason in {AbstentionReason.TOO_SHORT, AbstentionReason.SILENT})
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason", "detail"),
+    [
+        ({"seconds": 0.3}, AbstentionReason.TOO_SHORT, "0.3 s of audio, fewer than 0.5 s"),
+        ({"peak_dbfs": -93.0}, AbstentionReason.SILENT, "peak -93 dBFS, below -90 dBFS"),
+    ],
+)
+def test_what_the_model_could_not_hear_is_not_blamed_on_the_policy(changes, reason, detail):
+    decision = decide(prediction({}, **changes), DecisionPolicy(min_seconds=0, silence_dbfs=-120))
+
+    assert decision == Abstention(reason, detail)
 
 
 def test_a_second_genre_needs_half_the_first_one_s_probability_and_the_threshold():

@@ -256,6 +256,30 @@ def test_an_album_gets_the_genre_of_its_average_but_for_tracks_that_have_one():
     assert tracks[0] not in classifier.heard
 
 
+@pytest.mark.parametrize("aside", [{"seconds": 3.0}, {"peak_dbfs": -71.0}])
+def test_interludes_and_silence_have_no_say_in_an_album_s_genre(aside):
+    songs, skits = [Path("a.mp3")], [Path(f"{n}.mp3") for n in range(4)]
+    tags = FakeTags()
+    classifier = FakeClassifier(
+        {songs[0]: heard(Rock=0.9, Pop=0.1)}
+        | {skit: replace(heard(Rock=0.0, Pop=1.0), **aside) for skit in skits}
+    )
+
+    outcomes = pipeline(tags, classifier).process_album([*songs, *skits])
+
+    assert {outcome.after for outcome in outcomes} == {("Rock",)}
+    [alone] = pipeline(FakeTags(), classifier).process_album(skits[:1])
+    assert alone.status is Status.UNSURE
+
+
+def test_every_track_tells_how_long_it_took_whatever_became_of_it():
+    broken = FakeClassifier({TRACK: DecodeError(TRACK, "is corrupt", code="corrupt")})
+
+    assert listen(TRACK, broken, lambda _path: policy()).seconds > 0
+    for classifier in (broken, FakeClassifier()):
+        assert all(o.seconds > 0 for o in pipeline(classifier=classifier).process_album([TRACK]))
+
+
 def test_listening_alone_reads_no_tags_and_tells_the_genres_it_would_decide_on():
     outcome = listen(TRACK, FakeClassifier(), lambda _path: policy())
 

@@ -30,7 +30,7 @@ def as_object(outcome: Outcome) -> dict[str, Any]:
         "genres": list(outcome.after) if decided or outcome.status is Status.KEPT else [],
         "probabilities": to_json(prediction.probabilities) if prediction else {},
         "confidence": outcome.confidence,
-        "outside": prediction.outside if prediction else None,
+        "outside": prediction.outside if prediction and prediction.probabilities else None,
         "reason": outcome.reason,
         "code": outcome.code,
         "before": list(outcome.before),

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from genretagd.config.convert import between, option
-from genretagd.domain import ExistingPolicy, HardlinkPolicy, Id3v1Policy, MtimePolicy
+from genretagd.domain import SILENCE_DBFS, ExistingPolicy, HardlinkPolicy, Id3v1Policy, MtimePolicy
 
 RootMode = Literal["auto", "events", "poll"]
 
@@ -39,7 +39,9 @@ class DecisionConfig:
     min_margin: float = option(0.0, "least difference between the two best labels", check=between(0, 1))
     max_genres: int = option(1, "at most so many genres per track", check=between(1, 10))
     min_seconds: float = option(5.0, "shorter audio is not judged", check=between(0))
-    silence_dbfs: float = option(-60.0, "audio with a lower peak is not judged", check=between(-200, 0))
+    silence_dbfs: float = option(
+        -60.0, "audio with a lower peak is not judged", check=between(SILENCE_DBFS, 0)
+    )
     album: bool = option(False, "give the tracks of a folder one genre, from their average")
 
 

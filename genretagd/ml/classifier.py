@@ -9,14 +9,14 @@ from typing import Final
 
 import numpy as np
 
-from genretagd.domain import Prediction
+from genretagd.domain import SHORTEST_SECONDS, SILENCE_DBFS, Prediction
 from genretagd.ml.bundle import DEFAULT, Bundle, load_bundle
-from genretagd.ml.decode import SHORTEST_SECONDS, read_excerpts
+from genretagd.ml.decode import read_excerpts
 from genretagd.ml.frontend import FloatArray, cut_patches, log_mel, scale
 from genretagd.ml.runtime import Network
 
-SILENCE_DBFS: Final = -90.0
-"""An excerpt that stays below this holds nothing but the noise of its own conversion."""
+PAUSE_DB: Final = 50.0
+"""An excerpt whose peak lies so far below the loudest one's is a pause, like that before a hidden track."""
 
 
 class Classifier:
@@ -59,10 +59,11 @@ class Classifier:
         found = read_excerpts(path, sr=front_end.sr, count=self._count, seconds=choice.seconds)
         peaks = [float(np.abs(waveform).max()) for waveform in found.waveforms]
         peak_dbfs = 20.0 * math.log10(max(peaks)) if max(peaks) > 0.0 else -math.inf
+        least = 10.0 ** (max(SILENCE_DBFS, peak_dbfs - PAUSE_DB) / 20.0)
         audible = [
             waveform
             for waveform, peak in zip(found.waveforms, peaks, strict=True)
-            if peak > 10.0 ** (SILENCE_DBFS / 20.0) and waveform.size >= SHORTEST_SECONDS * front_end.sr
+            if peak > least and waveform.size >= SHORTEST_SECONDS * front_end.sr
         ]
         probabilities: dict[str, float] = {}
         outside = 0.0

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from genretagd.domain import SHORTEST_SECONDS
 from genretagd.errors import DecodeError
 from genretagd.ml.container import OpenedAudio, open_audio
 from genretagd.ml.excerpts import ExcerptReader
@@ -35,9 +36,6 @@ GUESSED_LENGTH: Final = frozenset({"mp3", "aac", "ac3", "eac3", "dts"})
 
 DAMAGED_SHARE: Final = 0.1
 """With more than this share of its packets damaged a track is not judged."""
-
-SHORTEST_SECONDS: Final = 0.5
-"""Shorter remains of an excerpt are dropped, unless the whole track is no longer."""
 
 WHOLE_SHARE: Final = 0.9
 """An excerpt with less than this share of its samples calls for a look at the track's real length."""

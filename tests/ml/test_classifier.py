@@ -14,6 +14,7 @@ from sounds import FORMATS, LOSSLESS, RATE, TINY_BUNDLE, encode
 from genretagd.errors import DecodeError
 from genretagd.ml.bundle import Bundle, Calibration
 from genretagd.ml.classifier import calibrated, load_classifier
+from genretagd.ml.decode import read_excerpts
 
 GOLDEN = {"Classical": 0.3942, "Jazz": 0.2901, "Metal": 0.3158}
 """Of the 8 kHz sample files by the tiny bundle; changes only where front end or decoding change."""
@@ -84,6 +85,18 @@ def test_a_silent_beginning_does_not_keep_the_rest_from_being_heard(classifier, 
     padded = np.concatenate([np.zeros((2, 8 * RATE), np.int16), music[:, : 8 * RATE]], axis=1)
     prediction = classifier.predict(encode(padded, tmp_path / "late.wav", codec="pcm_s16le"))
     assert prediction.probabilities
+
+
+def test_the_dithered_pause_before_a_hidden_track_is_not_heard(tiny_bundle, tmp_path, music):
+    classifier = load_classifier(TINY_BUNDLE, excerpts=3)
+    song = np.concatenate([music] * 3, axis=1)[:, : 12 * RATE]
+    dither = np.random.default_rng(0).integers(-2, 3, (2, 40 * RATE)).astype(np.int16)
+    path = encode(np.concatenate([song, dither, song], axis=1), tmp_path / "a.wav", codec="pcm_s16le")
+    sr, seconds = tiny_bundle.front_end.sr, tiny_bundle.excerpts.seconds
+    first, pause, hidden = read_excerpts(path, sr=sr, count=3, seconds=seconds).waveforms
+    assert np.abs(pause).max() < 1e-4
+    expected, _ = calibrated(classifier.track_logits([first, hidden]), bundle=tiny_bundle)
+    assert classifier.predict(path).probabilities == pytest.approx(expected)
 
 
 def test_the_number_of_excerpts_can_be_chosen(tmp_path, music):

@@ -15,10 +15,10 @@ from typing import Any
 
 import numpy as np
 
+from genretagd.domain import SHORTEST_SECONDS, SILENCE_DBFS
 from genretagd.errors import CorpusError, GenretagdError, MissingExtraError
 from genretagd.ml.bundle import ExcerptChoice
-from genretagd.ml.classifier import SILENCE_DBFS
-from genretagd.ml.decode import SHORTEST_SECONDS, read_excerpts
+from genretagd.ml.decode import read_excerpts
 from genretagd.ml.frontend import FloatArray, FrontEnd, log_mel, scale, to_picture
 from genretagd.ml.training.corpus import Source
 from genretagd.ml.training.isolation import Failure, Isolated
