@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import TYPE_CHECKING, NoReturn
 
@@ -23,15 +24,13 @@ LISTENING = frozenset({"tag", "predict"})
 
 def main() -> NoReturn:
     """Run the command line and exit with the status that errors.py documents."""
-    spare = _start_ahead(sys.argv[1:])
-    from genretagd.cli.app import app
-
-    # A name that is not text reaches the terminal escaped instead of ending the run.
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="backslashreplace")
+    spare = None
     status: object = EXIT_OK
     try:
+        _open_streams()
+        spare = _start_ahead(sys.argv[1:])
+        from genretagd.cli.app import app
+
         app(obj=spare)
     except SystemExit as exc:
         status = exc.code
@@ -47,6 +46,23 @@ def main() -> NoReturn:
         spare.kill()
         spare.communicate()
     sys.exit(status if isinstance(status, int) else EXIT_OK)
+
+
+def _open_streams() -> None:
+    """Make the standard streams usable, whatever whoever started us left of them.
+
+    A descriptor that was closed would be given to the next file that is opened, and what is printed
+    would be written into that. A name that is not text is escaped instead of ending the run.
+    """
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
+        os.set_inheritable(descriptor, True)
+    os.close(descriptor)
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(number, "w" if number else "r"))
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _told(error: GenretagdError | OSError) -> int:

@@ -156,7 +156,7 @@ class _Bar:
 
     def line(self, text: str) -> None:
         if sys.stdout.isatty():
-            self._progress.console.print(text, markup=False, highlight=False, soft_wrap=True)
+            self._progress.console.print(text, markup=False, emoji=False, highlight=False, soft_wrap=True)
         else:
             _write_line(sys.stdout, text)
 

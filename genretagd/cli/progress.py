@@ -57,7 +57,9 @@ class ProgressReporter:
         if self._bar is not None and self._task is not None:
             self._bar.update(self._task, advance=1)
             if detail:
-                self._bar.console.print(f"{self._title}: {detail}", markup=False, highlight=False)
+                self._bar.console.print(
+                    f"{self._title}: {detail}", markup=False, emoji=False, highlight=False
+                )
             return
         now = time.monotonic()
         if detail or self._done == self._total or now - self._said >= SILENCE_SECONDS:
@@ -70,7 +72,7 @@ class ProgressReporter:
     def note(self, message: str, /) -> None:
         """Say something a person should know now."""
         if self._bar is not None:
-            self._bar.console.print(message, markup=False, highlight=False, soft_wrap=True)
+            self._bar.console.print(message, markup=False, emoji=False, highlight=False, soft_wrap=True)
         else:
             self._say(message)
 

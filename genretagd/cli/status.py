@@ -66,6 +66,8 @@ def _ledger(path: Path) -> dict[str, Any]:
 
 
 def _lines(report: dict[str, Any]) -> list[str]:
+    from genretagd.logs import one_line
+
     lines = [] if report["daemons"] else ["not running, and never was with this ledger"]
     for daemon in report["daemons"]:
         lines += _daemon_lines(daemon)
@@ -75,7 +77,7 @@ def _lines(report: dict[str, Any]) -> list[str]:
     lines += [f"           {count:>6}  {code}" for code, count in _by_count(ledger["failures"])]
     for name, left in sorted(ledger["plugins"].items()):
         lines.append(f"plugin   {name}: {left['waiting']} waiting, {left['given_up']} given up on")
-    return lines
+    return [one_line(line) for line in lines]
 
 
 def _daemon_lines(daemon: dict[str, Any]) -> list[str]:

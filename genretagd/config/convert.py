@@ -92,7 +92,10 @@ def _scalar(value: Any, annotation: Any) -> Any:
     if annotation is str and isinstance(value, str):
         return value
     if annotation is Path and isinstance(value, (str, Path)) and str(value):
-        return Path(value).expanduser()
+        try:
+            return Path(value).expanduser()
+        except RuntimeError as exc:
+            raise NotConvertible(f"{_shown(value)} names the home of nobody here") from exc
     names = {bool: "true or false", int: "a whole number", float: "a number", str: "a text", Path: "a path"}
     raise NotConvertible(f"must be {names.get(annotation, annotation)}, not {_shown(value)}")
 

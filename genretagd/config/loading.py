@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime as dt
 import os
+import stat
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Final, cast
 
 from genretagd.config.convert import (
     NotConvertible,
@@ -22,6 +24,7 @@ from genretagd.errors import ConfigError
 
 CONFIG_VARIABLE = "GENRETAGD_CONFIG"
 PREFIX = "GENRETAGD_"
+LONGEST_FILE: Final = 1 << 20
 
 
 def find_config(explicit: Path | None, environment: Mapping[str, str]) -> Path | None:
@@ -104,12 +107,15 @@ def _read(
 
     config = base or Config(source=path)
     try:
-        text = path.read_text(encoding="utf-8")
+        text = _text(path)
         document = tomli.loads(text)
+    except RecursionError:
+        problems.append(f"{path}: not a configuration: nested too deeply")
+        return config
     except tomli.TOMLDecodeError as exc:
         problems.append(f"{path}: not valid TOML: {exc}")
         return config
-    except (OSError, UnicodeDecodeError) as exc:
+    except (OSError, ValueError) as exc:
         problems.append(f"{path}: cannot be read: {exc}")
         return config
     reader = _DocumentReader(path, text, problems, config, sections, with_tables=base is None)
@@ -117,6 +123,25 @@ def _read(
         name: value for name, table in document.items() if (value := reader.read(name, table)) is not None
     }
     return dataclasses.replace(config, **values)
+
+
+def _text(path: Path) -> str:
+    """Return the text of a configuration file, without waiting for a pipe or reading without end.
+
+    Raises
+    ------
+    OSError
+        It cannot be read.
+    ValueError
+        It is no file of text, or too long for a configuration.
+    """
+    with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise ValueError("not a regular file")
+        found = file.read(LONGEST_FILE + 1)
+    if len(found) > LONGEST_FILE:
+        raise ValueError(f"longer than {LONGEST_FILE >> 20} MiB")
+    return found.decode("utf-8-sig").replace("\r\n", "\n")
 
 
 class _DocumentReader:
@@ -187,11 +212,25 @@ class _DocumentReader:
         for index, table in enumerate(tables):
             options = dict(table)
             use = options.pop("use", None)
+            dated = [key for key, value in options.items() if _holds_time(value)]
+            for key in dated:
+                self._problem("actions", str(index), key, what="must be no date or time, write it as text")
+            if dated:
+                continue
             if isinstance(use, str) and use:
                 actions.append(ActionConfig(use, options, self._at("actions", str(index))))
             else:
                 self._problem("actions", str(index), what='use is missing, write use = "name of the plugin"')
         return tuple(actions)
+
+
+def _holds_time(value: Any) -> bool:
+    """Return whether an option of a plugin holds a TOML date or time, which no plugin can be handed."""
+    if isinstance(value, Mapping):
+        return any(map(_holds_time, value.values()))
+    if isinstance(value, list):
+        return any(map(_holds_time, value))
+    return isinstance(value, (dt.date, dt.time))
 
 
 def _owner(option_name: str) -> str:

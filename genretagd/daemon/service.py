@@ -153,8 +153,8 @@ class Service:
         self._crew = Crew(engine, self._queue, desk)
         self._roots = Roots(desk, versions=versions, expect=self._crew.expect, news=self._hear_news)
         stack.callback(self._write_status)
-        self._serve_metrics(config.metrics.metrics_port)
-        stack.callback(self._serve_metrics, 0)
+        self._serve(self._metrics_at(config.metrics.metrics_port))
+        stack.callback(self._serve, None)
         self._crew.start()
         stack.callback(self._crew.stop, seconds=FINISH_SECONDS)
         self._roots.set(settings)
@@ -202,16 +202,25 @@ class Service:
     def _reload(self) -> None:
         self._supervisor.reloading(time.monotonic())
         try:
-            config = self._parts.read_config()
-            settings = root_settings(config)
-            engine = self._parts.make_engine(config, self._database)
-            engine.warm()
-            self._telling.use(self._parts.make_actions(config, self._database))
-            self._serve_metrics(config.metrics.metrics_port)
+            with ExitStack() as made:
+                config = self._parts.read_config()
+                settings = root_settings(config)
+                engine = self._parts.make_engine(config, self._database)
+                made.callback(engine.kill)
+                engine.warm()
+                actions = self._parts.make_actions(config, self._database)
+                if actions is not None:
+                    made.callback(actions.close, drain_seconds=0)
+                metrics = self._metrics_at(config.metrics.metrics_port)
+                made.pop_all()  # everything is there: from here on it is in force
         except GenretagdError as exc:
             for problem in str(exc).splitlines():
                 logs.say("error", f"not reloaded: {problem}")
+        except Exception as exc:  # noqa: BLE001 - whatever the new configuration is, the old one goes on
+            logs.say("error", f"not reloaded: unexpected {type(exc).__name__}: {exc}")
         else:
+            self._telling.use(actions)
+            self._serve(metrics)
             logs.start_logging(level=config.log.log_level, log_format=config.log.log_format)
             self._follow = config.library.symlinks
             self._judging.use(engine)
@@ -221,12 +230,15 @@ class Service:
             logs.say("info", "configuration and model were read again", event="reloaded")
         self._supervisor.ready(self._line())
 
-    def _serve_metrics(self, port: int) -> None:
-        if self._metrics is not None and self._metrics.port != port:
-            self._metrics.close()
-            self._metrics = None
-        if port and self._metrics is None:
-            self._metrics = MetricsServer(port, self._status)
+    def _metrics_at(self, port: int) -> MetricsServer | None:
+        if self._metrics is not None and self._metrics.port == port:
+            return self._metrics
+        return MetricsServer(port, self._status) if port else None
+
+    def _serve(self, metrics: MetricsServer | None) -> None:
+        before, self._metrics = self._metrics, metrics
+        if before is not None and before is not metrics:
+            before.close()
 
     def _unsettle(self, path: str) -> None:
         self._roots.unsettle(path)

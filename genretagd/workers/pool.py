@@ -45,7 +45,8 @@ def start_process(*, preload: bool = False) -> subprocess.Popen[bytes]:
     WorkerError
         It cannot be started.
     """
-    command = [sys.executable, "-m", "genretagd.workers.child", *(["--preload"] if preload else [])]
+    # -P: nothing is imported from the current directory, which may be a folder of somebody's music.
+    command = [sys.executable, "-P", "-m", "genretagd.workers.child", *(["--preload"] if preload else [])]
     try:
         return subprocess.Popen(  # noqa: S603 - our own module
             command,

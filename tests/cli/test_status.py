@@ -42,6 +42,20 @@ def test_plugins_of_a_daemon_that_is_down_are_not_said_to_be_well() -> None:
     assert lines(WELL, running=False) == []
 
 
+def test_a_file_s_name_cannot_add_a_line_or_steer_the_terminal() -> None:
+    file = {
+        "at": NOW,
+        "status": "failed",
+        "path": "/m/\x1b[31ma\nlast.mp3",
+        "reason": "corrupt",
+        "genres": [],
+    }
+    ledger: dict[str, Any] = {"path": "l", "files": {}, "failures": {}, "plugins": {}, "problem": None}
+    found = _lines({"daemons": [daemon() | {"last": [file]}], "ledger": ledger})
+    assert all(line.isprintable() for line in found)
+    assert "/m/\\x1b[31ma\\nlast.mp3: corrupt" in found[1]
+
+
 def test_what_plugins_are_still_to_be_told_is_counted_when_the_daemon_is_down(tmp_path: Path) -> None:
     path = tmp_path / "ledger.sqlite3"
     with closing(Database(path)) as database:

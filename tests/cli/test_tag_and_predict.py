@@ -255,3 +255,37 @@ def test_ctrl_c_stops_between_files_with_a_summary_and_130(album, repository):
     assert "stopping after the tracks in hand" in err
     assert "tracks in" in out
     assert len(list(album.iterdir())) == 203
+
+
+def test_ctrl_c_before_anything_has_begun_is_130_without_a_traceback(genretagd, monkeypatch, album):
+    def interrupted(_arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("genretagd.cli._start_ahead", interrupted)
+    result = genretagd("predict", album)
+
+    assert (result.status, result.err) == (130, "genretagd: interrupted\n")
+
+
+@pytest.mark.parametrize("closed", ["2>&-", "<&- 2>&-", "<&- >&- 2>&-"])
+def test_closed_streams_are_no_trouble_and_nothing_is_printed_into_a_file(closed, album, repository):
+    model = repository / "tests" / "data" / "tiny-bundle"
+    arguments = ["tag", "--min-confidence=0", f"--model={model}", str(album)]
+    subprocess.run(
+        ["sh", "-c", f'"$@" {closed}', "sh", sys.executable, "-m", "genretagd", *arguments], check=True
+    )
+
+    for track in album.iterdir():
+        assert FileTagStore().read_genres(track).genres
+
+
+def test_a_worker_imports_nothing_from_the_folder_that_one_is_in(album, repository):
+    (album / "av.py").write_text("raise SystemExit(3)")
+    model = repository / "tests" / "data" / "tiny-bundle"
+    script = "import sys; sys.path.remove(''); from genretagd.cli import main; main()"
+    done = subprocess.run(
+        [sys.executable, "-c", script, "predict", "--min-confidence=0", f"--model={model}", "."],
+        cwd=album, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+    assert (done.returncode, done.stdout.count("predicted  ")) == (0, 3)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -102,6 +103,11 @@ def test_an_option_outside_its_section_is_told_where_it_belongs(tmp_path):
         ("roots = 3", "must be an array of tables, written [[roots]]"),
         ("[genres]\nRock = 3", "must be a text, not 3"),
         ('[tags]\nprotected = "Rock"', 'must be a list, not "Rock"'),
+        ("[genres]\nRock = " + 20_000 * "[", "nested too deeply"),
+        ('[plugins]\ndirectories = ["~nobody-of-this-name/plugins"]', "names the home of nobody"),
+        ('[[actions]]\nuse = "x"\nsince = 2031-05-01', "must be no date or time"),
+        ('[[actions]]\nuse = "x"\noptions = { at = [08:00:00] }', "must be no date or time"),
+        ("#" * (1 << 20) + "\n", "longer than 1 MiB"),
     ],
 )
 def test_what_is_no_configuration_is_said_to_be_none(tmp_path, text, expected):
@@ -117,6 +123,21 @@ def test_a_file_that_is_not_text_is_an_error(tmp_path):
 
     with pytest.raises(ConfigError, match="cannot be read"):
         load_config(path, environment={})
+
+
+def test_a_byte_order_mark_is_no_part_of_a_file(tmp_path):
+    path = tmp_path / "c.toml"
+    path.write_bytes(b"\xef\xbb\xbf[decision]\r\nmax_genres = 2\r\n")
+
+    assert load_config(path, environment={}).decision.max_genres == 2
+
+
+def test_a_folder_s_configuration_that_is_a_pipe_is_not_waited_for(tmp_path):
+    pipe = tmp_path / ".genretagd.toml"
+    os.mkfifo(pipe)
+
+    with pytest.raises(ConfigError, match="not a regular file"):
+        load_folder_config(pipe, Config())
 
 
 @pytest.mark.parametrize(

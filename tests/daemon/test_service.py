@@ -6,6 +6,7 @@ import json
 import logging
 import os
 import signal
+import socket
 import threading
 import time
 from dataclasses import replace
@@ -15,7 +16,7 @@ import pytest
 
 from genretagd import logs
 from genretagd.config import Config
-from genretagd.config.schema import WatchConfig
+from genretagd.config.schema import MetricsConfig, WatchConfig
 from genretagd.daemon.lock import InstanceLock, instances
 from genretagd.daemon.notify import Supervisor
 from genretagd.daemon.roots import root_settings
@@ -38,6 +39,7 @@ class PretendEngine:
         self.processed: list[str] = []
         self.hold: threading.Event | None = None
         self.warm_error: Exception | None = None
+        self.killed = False
 
     def process(self, path: Path, /, *, tell) -> Outcome:
         self.processed.append(path.name)
@@ -56,8 +58,28 @@ class PretendEngine:
         pass
 
     def kill(self) -> None:
+        self.killed = True
         if self.hold:
             self.hold.set()
+
+
+class PretendActions:
+    """Tells nobody."""
+
+    def __init__(self) -> None:
+        self.said: list[str] = []
+
+    def start(self) -> None:
+        self.said.append("start")
+
+    def tell(self, _event) -> None:
+        pass
+
+    def records(self) -> tuple[()]:
+        return ()
+
+    def close(self, *, drain_seconds) -> None:
+        self.said.append("close")
 
 
 class Household:
@@ -71,6 +93,7 @@ class Household:
         self.engines: list[PretendEngine] = [PretendEngine()]
         self.made = 0
         self.error: Exception | None = None
+        self.actions: list[PretendActions] = []
 
     def service(self, **options) -> Service:
         return Service(
@@ -78,7 +101,7 @@ class Household:
                 read_config=self.read,
                 ledger=self.ledger,
                 make_engine=self.make,
-                make_actions=lambda _config, _database: None,
+                make_actions=lambda _config, _database: self.actions.pop(0) if self.actions else None,
                 recover=lambda _engine, _actions: None,
             ),
             **options,
@@ -216,6 +239,39 @@ def test_a_reload_with_a_bad_configuration_changes_nothing(household):
 
     assert household.run(step) == 0
     assert household.made == 1
+
+
+def test_a_reload_that_is_refused_late_leaves_everything_as_it_was(household):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        household.engines.append(PretendEngine("bundle 2"))
+        household.actions = old, new = [PretendActions(), PretendActions()]
+
+        def step(service):
+            until(lambda: household.status().get("state") == "running")
+            household.config = replace(household.config, metrics=MetricsConfig(metrics_port=port))
+            service.ask("reload")
+            until(lambda: new.said)
+            assert (old.said, new.said) == (["start"], ["close"])
+            (household.music / "a.mp3").write_bytes(b"x")
+            until(lambda: household.engines[0].processed == ["a.mp3"])
+
+        assert household.run(step) == 0
+    assert household.engines[1].killed
+    assert not household.engines[1].processed
+
+
+def test_nothing_that_a_new_configuration_does_ends_the_daemon(household, capfd):
+    def step(service):
+        until(lambda: household.status().get("state") == "running")
+        household.error = TypeError("cannot be that")
+        service.ask("reload")
+        (household.music / "a.mp3").write_bytes(b"x")
+        until(lambda: household.engines[0].processed == ["a.mp3"])
+
+    logs.start_logging()
+    assert household.run(step) == 0
+    assert "not reloaded: unexpected TypeError" in capfd.readouterr().err
 
 
 def test_a_reload_may_add_and_remove_roots(household, tmp_path):

@@ -62,7 +62,7 @@ def from_file(path: Path) -> bytes:
     if keras.backend.backend() == "tensorflow":
         return to_tflite(keras.saving.load_model(path, compile=False))
     done = subprocess.run(  # noqa: S603 - ourselves
-        [sys.executable, "-m", __name__, path],
+        [sys.executable, "-P", "-m", __name__, path],
         env=os.environ | {"KERAS_BACKEND": "tensorflow", "CUDA_VISIBLE_DEVICES": ""},
         capture_output=True,
         check=False,
