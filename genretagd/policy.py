@@ -23,7 +23,8 @@ FOLDER_CONFIG: Final = ".genretagd.toml"
 class Policy:
     """Everything that decides what becomes of a track, besides the track and the model.
 
-    `placeholders` and `protected` are compared without case.
+    `placeholders` and `protected` are compared without case. `album` is about the tracks of a folder
+    that are at hand together.
     """
 
     decision: DecisionPolicy
@@ -32,6 +33,7 @@ class Policy:
     protected: frozenset[str]
     write: WriteOptions
     provenance: bool
+    album: bool
 
     @classmethod
     def of(cls, config: Config) -> Policy:
@@ -51,11 +53,12 @@ class Policy:
             protected=frozenset(genre.casefold() for genre in tags.protected),
             write=WriteOptions(mtime=tags.mtime, hardlinks=tags.hardlinks, id3v1=tags.id3v1),
             provenance=tags.provenance,
+            album=wanted.album,
         )
 
     def fingerprint(self) -> str:
-        """Return a short hash that changes whenever the policy would treat a track differently."""
-        values = {f.name: getattr(self, f.name) for f in fields(self)}
+        """Return a short hash that changes whenever the policy would treat a track by itself differently."""
+        values = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "album"}
         values |= {name: sorted(values[name]) for name in ("placeholders", "protected")}
         text = json.dumps(to_json(values), sort_keys=True)
         return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:16]

@@ -2,13 +2,37 @@ from __future__ import annotations
 
 import errno
 import os
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
 from genretagd.config import Config
+from genretagd.config.schema import FOLDER_SECTIONS, SECTIONS
 from genretagd.errors import TagError
-from genretagd.policy import FOLDER_CONFIG, FolderPolicies
+from genretagd.policy import FOLDER_CONFIG, FolderPolicies, Policy
+
+OTHERWISE = {
+    "decision": {
+        "min_confidence": "0.5",
+        "min_margin": "0.5",
+        "max_genres": "2",
+        "min_seconds": "9.0",
+        "silence_dbfs": "-9.0",
+        "album": "true",
+    },
+    "tags": {
+        "existing": '"append"',
+        "placeholders": '["Misc"]',
+        "protected": '["Mine"]',
+        "mtime": '"keep"',
+        "hardlinks": '"break"',
+        "id3v1": '"leave"',
+        "provenance": "true",
+    },
+    "genres": {"Rock": '"Guitars"'},
+}
+"""Every option that a folder may set, with another value than its default."""
 
 
 @pytest.fixture
@@ -37,6 +61,21 @@ def test_a_folder_s_own_configuration_holds_below_it_and_a_broken_one_protects_i
     (album / ".genretagd.toml").write_text("[tags]\nexisting = 3")
     with pytest.raises(TagError, match="its folder's configuration is not valid"):
         policy_for(album / "a.mp3")
+
+
+@pytest.mark.parametrize(
+    ("section", "option"), [(section, option) for section, table in OTHERWISE.items() for option in table]
+)
+def test_every_option_that_a_folder_may_set_is_of_effect(section: str, option: str, tmp_path: Path) -> None:
+    (tmp_path / FOLDER_CONFIG).write_text(f"[{section}]\n{option} = {OTHERWISE[section][option]}\n")
+    found, usual = FolderPolicies(Config())(tmp_path / "1.mp3"), Policy.of(Config())
+    assert found != usual
+    assert (found.fingerprint() == usual.fingerprint()) == (option == "album")  # says nothing of one track
+
+
+def test_no_option_that_a_folder_may_set_is_left_out_above() -> None:
+    known = {section: {f.name for f in fields(SECTIONS[section])} for section in FOLDER_SECTIONS}
+    assert {s: set(table) for s, table in OTHERWISE.items() if s != "genres"} == known
 
 
 def test_a_folder_does_not_decide_for_a_neighbour_that_is_named_from_within_it(

@@ -28,12 +28,24 @@ def make_pool(config: Config, *, spare: Popen[bytes] | None = None) -> WorkerPoo
     return WorkerPool(work.workers, settings, track_seconds=work.track_seconds, spare=spare)
 
 
-def by_folder(tracks: Sequence[Path]) -> list[list[Path]]:
-    """Return the tracks in groups of one folder each, however their names were mixed."""
-    folders: dict[Path, list[Path]] = {}
+def in_units(tracks: Sequence[Path], is_album: Callable[[Path], bool]) -> list[list[Path]]:
+    """Return the tracks in units to handle: those of an album together, however mixed, others alone.
+
+    Parameters
+    ----------
+    tracks : sequence of Path
+        In the order in which they are to be handled; an album comes where its first track does.
+    is_album : callable
+        Whether the tracks of a track's folder are an album; asked once per folder.
+    """
+    together: dict[Path, bool] = {}
+    units: dict[Path, list[Path]] = {}
     for track in tracks:
-        folders.setdefault(track.parent, []).append(track)
-    return list(folders.values())
+        folder = track.parent
+        if folder not in together:
+            together[folder] = is_album(track)
+        units.setdefault(folder if together[folder] else track, []).append(track)
+    return list(units.values())
 
 
 def run(units: Sequence[Sequence[Path]], pool: WorkerPool, handle: Handle, reporter: Reporter) -> int:

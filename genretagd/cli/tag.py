@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from genretagd.cli import options as o
+from genretagd.errors import TrackError
 
 if TYPE_CHECKING:
     from subprocess import Popen
@@ -43,7 +44,7 @@ def _tag(
 ) -> int:
     from genretagd.cli.common import named_tracks, warn_of_labels
     from genretagd.cli.output import Reporter
-    from genretagd.cli.running import by_folder, make_pool, run
+    from genretagd.cli.running import in_units, make_pool, run
     from genretagd.pipeline import Pipeline
     from genretagd.policy import FolderPolicies
     from genretagd.workers.pool import Worker
@@ -64,13 +65,16 @@ def _tag(
                 wrote=wrote,
                 tell=records.tell if records else _nothing,
             )
-            if config.decision.album:
-                outcomes = pipeline.process_album(unit)
-            else:
-                outcomes = [pipeline.process(path) for path in unit]
+            outcomes = pipeline.process_album(unit) if len(unit) > 1 else [pipeline.process(unit[0])]
             if records:
                 records.tell_others(outcomes)
             return outcomes
+
+        def is_album(track: Path) -> bool:
+            try:
+                return policy_for(track).album
+            except TrackError:  # the track's outcome tells it
+                return False
 
         problems: list[Outcome] = []
         tracks = list(named_tracks(paths, config, problems.append))
@@ -78,8 +82,7 @@ def _tag(
         reporter = Reporter(len(tracks), as_json=as_json)
         for problem in problems:
             reporter.outcome(problem)
-        units = by_folder(tracks) if config.decision.album else [[track] for track in tracks]
-        return run(units, pool, handle, reporter)
+        return run(in_units(tracks, is_album), pool, handle, reporter)
 
 
 def _nothing(_outcome: Outcome) -> None:

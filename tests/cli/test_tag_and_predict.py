@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from mutagen.id3 import ID3, TCON
 
-from genretagd.cli.running import by_folder
+from genretagd.cli.running import in_units
 from genretagd.domain import Provenance, WriteOptions
 from genretagd.tagging.store import FileTagStore
 
@@ -74,10 +74,14 @@ def test_names_and_tags_that_would_steer_a_terminal_are_shown_escaped(genretagd,
         assert "a\\nkept \\x1b[2J.mp3" in text
 
 
-def test_an_album_s_tracks_are_one_album_however_they_are_named():
-    tracks = [Path("a/1.mp3"), Path("b/1.mp3"), Path("a/2.mp3")]
+def test_an_album_s_tracks_are_one_unit_however_they_are_mixed():
+    tracks = [Path("a/1.mp3"), Path("b/1.mp3"), Path("c/1.mp3"), Path("a/2.mp3"), Path("b/2.mp3")]
 
-    assert by_folder(tracks) == [[Path("a/1.mp3"), Path("a/2.mp3")], [Path("b/1.mp3")]]
+    units = in_units(tracks, lambda track: track.parent != Path("b"))
+
+    assert [[str(track) for track in unit] for unit in units] == [
+        ["a/1.mp3", "a/2.mp3"], ["b/1.mp3"], ["c/1.mp3"], ["b/2.mp3"],
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("command", [("predict",), ("tag", "--dry-run")], ids=["predict", "tag"])
@@ -133,6 +137,30 @@ def test_album_mode_gives_a_folder_one_genre(genretagd, album):
 
     assert len({tuple(o["genres"]) for o in result.objects}) == 1
     assert [o["status"] for o in result.objects] == ["tagged"] * 3
+
+
+@pytest.mark.parametrize(("flag", "own", "opinions"), [("--no-album", "true", 1), ("--album", "false", 3)])
+def test_a_folder_says_itself_whether_it_is_an_album(genretagd, album, flag, own, opinions):
+    (album / ".genretagd.toml").write_text(f"[decision]\nalbum = {own}\n")
+
+    result = genretagd("tag", album, flag, "--dry-run", "--min-confidence", 0, "--json")
+
+    assert [o["status"] for o in result.objects] == ["would tag"] * 3
+    assert len({o["confidence"] for o in result.objects}) == opinions
+
+
+def test_a_folder_whose_configuration_is_not_valid_is_left_alone_and_the_others_are_tagged(genretagd, album):
+    broken = album / "broken"
+    broken.mkdir()
+    shutil.copyfile(album / "mp3.mp3", broken / "mp3.mp3")
+    (broken / ".genretagd.toml").write_text('[decision]\nalbum = "yes"\n')
+
+    result = genretagd("tag", album, "--album", "--min-confidence", 0, "--json")
+    told = {Path(o["path"]).relative_to(album): o for o in result.objects}
+
+    assert result.status == 1
+    assert told.pop(Path("broken/mp3.mp3"))["code"] == "folder configuration"
+    assert {o["status"] for o in told.values()} == {"tagged"}
 
 
 def test_every_file_that_cannot_be_tagged_says_why_and_the_run_goes_on(genretagd, album):
