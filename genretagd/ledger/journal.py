@@ -213,8 +213,8 @@ class Journal:
         return found[0] if found else None
 
     def history(self, path: Path, /) -> list[Change]:
-        """Return every entry about a path, the oldest first."""
-        return self._select("path = ? ORDER BY changes.id", (_key(path),))
+        """Return every entry about a path, named with links or without, the oldest first."""
+        return self._select("path IN (?, ?) ORDER BY changes.id", _names(path))
 
     def changes(
         self, *, run: str | None = None, since: float | None = None, below: Iterable[Path] = ()
@@ -228,7 +228,8 @@ class Journal:
         since : float or None
             Only those from this instant on, in seconds since the epoch.
         below : iterable of Path
-            Only those of these files, or of files below these directories.
+            Only those of these files, or of files below these directories, named with links or
+            without.
         """
         query = "state = 'done'"
         parameters: list[object] = []
@@ -238,7 +239,7 @@ class Journal:
         if since is not None:
             query += " AND at >= ?"
             parameters.append(since)
-        roots = [_key(path) for path in below]
+        roots = [name for path in below for name in _names(path)]
         found = self._select(f"{query} ORDER BY changes.id", tuple(parameters))
         return [change for change in found if not roots or _is_below(_key(change.path), roots)]
 
@@ -330,6 +331,11 @@ def _is_away(entry: Change) -> bool:
 
 def _key(path: Path) -> bytes:
     return os.fsencode(os.path.abspath(path))  # noqa: PTH100 - links stay as they were named
+
+
+def _names(path: Path) -> tuple[bytes, bytes]:
+    """Return a path as it was named, and without the links in it: its track may be recorded under either."""
+    return _key(path), os.path.realpath(os.fsencode(path))
 
 
 def _is_below(path: bytes, roots: Sequence[bytes]) -> bool:

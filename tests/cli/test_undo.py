@@ -112,6 +112,14 @@ def test_actions_that_are_configured_wrongly_do_not_stand_in_the_way(track: Path
     assert track.read_bytes() == (DATA / "flac.flac").read_bytes()
 
 
+def test_a_track_is_found_under_a_path_with_links(track: Path, ledger: Path, tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(track.parent, target_is_directory=True)
+    _, output, _ = run("history", tmp_path / "link" / "track.flac", "--ledger", ledger)
+    assert "(none) -> Rock" in output
+    status, output, _ = run("undo", tmp_path / "link", "--ledger", ledger)
+    assert (status, "1 undone" in output) == (0, True), output
+
+
 def test_a_dry_run_says_what_would_come_back(track: Path, ledger: Path) -> None:
     before = track.read_bytes()
     status, output, _ = run("undo", track, "--dry-run", "--ledger", ledger)

@@ -136,6 +136,17 @@ def test_a_relative_path_is_the_same_as_its_absolute_one(
     assert len(journal.history(tmp_path / "track.mp3")) == 1
 
 
+def test_a_path_with_links_is_the_same_as_the_one_without_where_it_is_asked_about(
+    journal: Journal, tmp_path: Path
+) -> None:
+    (tmp_path / "album").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "album", target_is_directory=True)
+    entries = [write(journal, "Rock", path=tmp_path / name / "track.mp3") for name in ("album", "link")]
+    assert [c.id for c in journal.history(tmp_path / "link" / "track.mp3")] == entries
+    assert [c.id for c in journal.changes(below=[tmp_path / "link"])] == entries
+    assert [c.id for c in journal.changes(below=[tmp_path / "album"])] == entries[:1]
+
+
 def test_a_name_that_is_not_text_makes_the_round_trip(journal: Journal) -> None:
     path = Path(os.fsdecode(b"/music/caf\xe9.mp3"))
     write(journal, "Rock", path=path)
