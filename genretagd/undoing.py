@@ -11,6 +11,7 @@ from typing import Protocol
 from genretagd.domain import FileVersion, GenreTag, Outcome, Status, TagChange, WriteOptions
 from genretagd.errors import TrackError, WriteRefusedError
 from genretagd.ledger.journal import Change, Journal
+from genretagd.policy import Policy
 
 
 class RestoringStore(Protocol):
@@ -68,7 +69,7 @@ def undo(
     step: Step,
     store: RestoringStore,
     journal: Journal | None,
-    options: WriteOptions,
+    policy_for: Callable[[Path], Policy],
     *,
     tell: Callable[[Outcome], None] = lambda _outcome: None,
 ) -> Outcome:
@@ -82,13 +83,14 @@ def undo(
         Reads and writes the tags.
     journal : Journal or None
         Told before and after; None is a dry run, which stops before the write.
-    options : WriteOptions
-        How the file is written; the modification time is kept where the change kept it.
+    policy_for : callable
+        The policy in force for a path (folders may have their own), which says how it is written;
+        the modification time is kept where the change kept it.
     tell : callable
         Told of a track that was written, inside the journal's transaction that records it.
     """
     try:
-        return _undo(step, store, journal, options, tell)
+        return _undo(step, store, journal, policy_for, tell)
     except TrackError as exc:
         status = Status.SKIPPED if isinstance(exc, WriteRefusedError) or exc.code == "gone" else Status.FAILED
         return Outcome(step.path, status, reason=exc.problem, code=exc.code, transient=exc.transient)
@@ -98,12 +100,13 @@ def _undo(
     step: Step,
     store: RestoringStore,
     journal: Journal | None,
-    options: WriteOptions,
+    policy_for: Callable[[Path], Policy],
     tell: Callable[[Outcome], None],
 ) -> Outcome:
     path, first, last = step.path, step.first, step.last
     if step.conflict:
         return Outcome(path, Status.SKIPPED, reason=step.conflict, code="conflict")
+    options = policy_for(path).write
     tag = store.read_genres(path)
     outcome = Outcome(path, Status.TAGGED, before=tag.genres, after=first.genres_before)
     if tag.genres != last.genres_after:

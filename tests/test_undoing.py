@@ -6,10 +6,12 @@ from pathlib import Path
 import pytest
 from mutagen.id3 import ID3, TIT2
 
+from genretagd.config import Config
 from genretagd.domain import Status, WriteOptions
 from genretagd.errors import TimeLimitError
 from genretagd.ledger.database import Database
 from genretagd.ledger.journal import Change, Journal
+from genretagd.policy import Policy
 from genretagd.tagging.store import FileTagStore
 from genretagd.undoing import plan, undo
 
@@ -44,7 +46,11 @@ def undo_all(
     selected: list[Change], database: Database, store: FileTagStore, *, dry_run: bool = False
 ) -> tuple[Journal, list[tuple[str, str | None]]]:
     journal = Journal(database, command="undo")
-    outcomes = [undo(step, store, None if dry_run else journal, OPTIONS) for step in plan(journal, selected)]
+    policy = Policy.of(Config())
+    outcomes = [
+        undo(step, store, None if dry_run else journal, lambda _path: policy)
+        for step in plan(journal, selected)
+    ]
     return journal, [(str(o.status), o.code) for o in outcomes]
 
 

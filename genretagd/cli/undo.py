@@ -117,14 +117,14 @@ def _undo(select: Callable[[Journal], list[Change]], config: Config, *, dry_run:
     from genretagd.cli.common import ledger_path
     from genretagd.cli.recording import Records
     from genretagd.cli.running import make_pool
-    from genretagd.domain import Status, WriteOptions
+    from genretagd.domain import Status
     from genretagd.ledger.database import Database
     from genretagd.ledger.journal import Journal
     from genretagd.logs import one_line
+    from genretagd.policy import FolderPolicies
     from genretagd.undoing import plan, undo
 
-    tags = config.tags
-    options = WriteOptions(mtime=tags.mtime, hardlinks=tags.hardlinks, id3v1=tags.id3v1)
+    policy_for = FolderPolicies(config)
     place = ledger_path(config)
     if not place.exists():
         raise UsageError(f"{place}: there is no ledger, so nothing was changed that could be undone")
@@ -138,7 +138,11 @@ def _undo(select: Callable[[Journal], list[Change]], config: Config, *, dry_run:
             records.recover(worker)
             for step in plan(journal, select(journal)):
                 outcome = undo(
-                    step, worker, None if dry_run else journal, options, tell=partial(records.tell, undo=True)
+                    step,
+                    worker,
+                    None if dry_run else journal,
+                    policy_for,
+                    tell=partial(records.tell, undo=True),
                 )
                 outcomes.append(outcome)
                 print(_as_json(outcome) if as_json else one_line(_as_line(outcome)), flush=True)

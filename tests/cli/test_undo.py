@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from genretagd.cli.app import app
 from genretagd.cli.undo import instant
-from genretagd.domain import WriteOptions
+from genretagd.domain import HardlinkPolicy, WriteOptions
 from genretagd.errors import UsageError
 from genretagd.ledger.database import Database
 from genretagd.ledger.journal import Journal
@@ -25,16 +25,22 @@ def ledger(tmp_path: Path) -> Path:
     return tmp_path / "ledger.sqlite3"
 
 
+def tag(ledger: Path, *paths: Path, hardlinks: HardlinkPolicy = "skip") -> None:
+    """Have a run of ours write Rock."""
+    database, store, options = Database(ledger), FileTagStore(), WriteOptions(hardlinks=hardlinks)
+    journal = Journal(database, command="tag")
+    for path in paths:
+        found = store.read_genres(path)
+        entry = journal.intend(path, found, ["Rock"], model="m@1", confidence=0.9)
+        journal.done(entry, store.write_genres(path, ["Rock"], expected=found.version, options=options))
+    database.close()
+
+
 @pytest.fixture
 def track(tmp_path: Path, ledger: Path) -> Path:
     """A track that a run of ours tagged."""
     path = Path(shutil.copy(DATA / "flac.flac", tmp_path / "track.flac"))
-    database, store = Database(ledger), FileTagStore()
-    journal = Journal(database, command="tag")
-    found = store.read_genres(path)
-    entry = journal.intend(path, found, ["Rock"], model="m@1", confidence=0.9)
-    journal.done(entry, store.write_genres(path, ["Rock"], expected=found.version, options=WriteOptions()))
-    database.close()
+    tag(ledger, path)
     return path
 
 
@@ -110,6 +116,33 @@ def test_actions_that_are_configured_wrongly_do_not_stand_in_the_way(track: Path
     assert "jsonl_log.colour: unknown option" in output
     assert "going on, action plugins are not told" in output
     assert track.read_bytes() == (DATA / "flac.flac").read_bytes()
+
+
+def test_a_folder_says_itself_how_its_tracks_are_written(tmp_path: Path, ledger: Path) -> None:
+    path = Path(shutil.copy(DATA / "flac.flac", tmp_path / "track.flac"))
+    (tmp_path / "other.flac").hardlink_to(path)
+    (tmp_path / ".genretagd.toml").write_text('[tags]\nhardlinks = "in-place"\n')
+    tag(ledger, path, hardlinks="in-place")
+    status, output, _ = run("undo", "--last", "--ledger", ledger)
+    assert (status, "1 undone" in output) == (0, True), output
+    assert (tmp_path / "other.flac").read_bytes() == (DATA / "flac.flac").read_bytes()
+
+
+@pytest.mark.parametrize("dry_run", [(), ("--dry-run",)], ids=["for good", "dry run"])
+def test_a_folder_whose_configuration_is_not_valid_is_left_alone_and_the_others_come_back(
+    dry_run: tuple[str, ...], tmp_path: Path, ledger: Path
+) -> None:
+    broken, whole = tmp_path / "broken", tmp_path / "whole"
+    for folder in (broken, whole):
+        folder.mkdir()
+        shutil.copy(DATA / "flac.flac", folder / "1.flac")
+    tag(ledger, broken / "1.flac", whole / "1.flac")
+    (broken / ".genretagd.toml").write_text("[tags]\nhardlinks = 3\n")
+    status, output, _ = run("undo", "--last", *dry_run, "--ledger", ledger)
+    assert status == 1
+    assert f"failed      {broken}/1.flac: its folder's configuration is not valid: {broken}" in output
+    assert f"{whole}/1.flac: Rock -> (none)" in output
+    assert FileTagStore().read_genres(broken / "1.flac").genres == ("Rock",)
 
 
 def test_a_track_is_found_under_a_path_with_links(track: Path, ledger: Path, tmp_path: Path) -> None:

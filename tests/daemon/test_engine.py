@@ -11,7 +11,7 @@ import pytest
 
 from genretagd.config import Config
 from genretagd.daemon.engine import PoolEngine
-from genretagd.domain import Prediction, Status, WriteOptions
+from genretagd.domain import Prediction, Status
 from genretagd.ledger.database import Database
 from genretagd.ledger.journal import Journal
 from genretagd.policy import FolderPolicies
@@ -52,7 +52,7 @@ def test_a_track_that_was_undone_is_not_tagged_again(tmp_path: Path, database: D
 
     undoing = Journal(database, command="undo")
     for step in plan(undoing, undoing.changes()):
-        undo(step, FileTagStore(), undoing, WriteOptions())
+        undo(step, FileTagStore(), undoing, FolderPolicies(Config()))
     outcome = engine.process(track, tell=lambda _outcome: None)
 
     assert (outcome.status, outcome.code) == (Status.KEPT, "undone")
