@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -12,6 +12,9 @@ from genretagd.domain import FileVersion, GenreTag, Outcome, Status, TagChange, 
 from genretagd.errors import TrackError, WriteRefusedError
 from genretagd.ledger.journal import Change, Journal
 from genretagd.policy import Policy
+
+Fields = Mapping[str, tuple[str, ...]]
+"""See `GenreTag.fields`."""
 
 
 class RestoringStore(Protocol):
@@ -23,7 +26,7 @@ class RestoringStore(Protocol):
     def restore_fields(
         self,
         path: Path,
-        fields: Mapping[str, tuple[str, ...]],
+        fields: Fields,
         /,
         *,
         expected: FileVersion,
@@ -48,21 +51,57 @@ class Step:
 def plan(journal: Journal, selected: Iterable[Change]) -> Iterator[Step]:
     """Yield a step for each track among the selected changes.
 
-    Several changes of one track are taken back in one step. A change that a later one, which is
-    not selected, has built upon is a conflict.
+    Several changes of one track are taken back in one step, as far as nobody else changed its genres
+    in between; else those come back. A track that is not as any of the selected changes left it is a
+    conflict: they were undone already, or one that is not selected has built upon them.
     """
-    by_path: dict[Path, list[Change]] = {}
+    by_path: dict[Path, dict[int, Change]] = {}
     for change in selected:
-        by_path.setdefault(change.path, []).append(change)
-    for path, changes in by_path.items():
-        latest = journal.latest(path)
-        first, last = changes[0], changes[-1]
-        conflict = None
-        if latest is not None and latest.id != last.id:
-            conflict = (
-                "was undone already" if latest.undoes == first.id else f"was changed again by {latest.run}"
-            )
-        yield Step(path, first, last, conflict)
+        by_path.setdefault(change.path, {})[change.id] = change
+    for path, chosen in by_path.items():
+        last = next((change for change in journal.standing(path) if change.id in chosen), None)
+        if last is None:
+            newest = chosen[max(chosen)]
+            yield Step(path, newest, newest, _obstacle(journal, path, chosen))
+            continue
+        first = last
+        while (earlier := _built_upon(journal, first, chosen)) is not None:
+            first = earlier
+        yield Step(path, first, last)
+
+
+def _built_upon(journal: Journal, change: Change, chosen: Container[int]) -> Change | None:
+    """Return the chosen change whose result a change found, with nothing of somebody else in between."""
+    for earlier in journal.standing(change.path, before=change.id):
+        if earlier.genres_after != change.genres_before:
+            return None
+        if earlier.id in chosen:
+            changed = _changed_beside(earlier.fields_after or {}, change.fields_before)
+            return None if changed else earlier
+    return None
+
+
+def _obstacle(journal: Journal, path: Path, chosen: Container[int]) -> str:
+    """Return why a track is not as any of the chosen changes left it."""
+    run = None
+    entry = journal.latest(path)
+    while entry is not None:
+        if entry.id in chosen:
+            return f"was changed again by {run}" if run else "was changed since by somebody else"
+        if entry.undoes is None:
+            run = run or entry.run
+        entry = journal.latest(path, before=entry.undoes or entry.id)
+    return "was undone already"
+
+
+def _changed_beside(left: Fields, found: Fields) -> list[str]:
+    """Return the kinds of the tags beside the main one that are not as they were left."""
+    kinds = dict.fromkeys(name[1:] for name in (*left, *found) if name.startswith("_"))
+    return [kind for kind in kinds if _beside(kind, left) != _beside(kind, found)]
+
+
+def _beside(kind: str, fields: Fields) -> Fields:
+    return {name: values for name, values in fields.items() if name.startswith(f"{kind}:")}
 
 
 def undo(
@@ -74,6 +113,8 @@ def undo(
     tell: Callable[[Outcome], None] = lambda _outcome: None,
 ) -> Outcome:
     """Take the changes of one track back; a `TrackError` becomes its outcome.
+
+    A tag beside the main one that somebody changed since keeps what it has.
 
     Parameters
     ----------
@@ -118,6 +159,14 @@ def _undo(
     if tag.genres == first.genres_before and tag.fields == first.fields_before:
         reason = "is as it was already"
         return dataclasses.replace(outcome, status=Status.KEPT, reason=reason, code="same genre")
+    theirs = _changed_beside(last.fields_after or {}, tag.fields)
+    fields = dict(first.fields_before)
+    for kind in theirs:
+        fields.pop(f"_{kind}", None)  # a tag beside the main one without it is left alone
+    kept = [kind for kind in theirs if _beside(kind, tag.fields) != _beside(kind, first.fields_before)]
+    if kept:
+        reason = f"changed since by somebody else, left alone: {', '.join(kept)}"
+        outcome = dataclasses.replace(outcome, reason=reason)
     if journal is None:
         return dataclasses.replace(outcome, status=Status.WOULD_TAG)
     if last.kept_mtime:
@@ -126,7 +175,7 @@ def _undo(
         path, tag, first.genres_before, model=first.model, confidence=first.confidence, undoes=first.id
     )
     try:
-        change = store.restore_fields(path, first.fields_before, expected=tag.version, options=options)
+        change = store.restore_fields(path, fields, expected=tag.version, options=options)
     except TrackError as exc:
         if not exc.worker_ended:  # else the entry stays open until the file is seen
             journal.failed(entry, exc.problem)

@@ -4,7 +4,9 @@ import shutil
 from pathlib import Path
 
 import pytest
+from mutagen.apev2 import APEv2
 from mutagen.id3 import ID3, TIT2
+from tag_streams import apev2, bare_mp3, genre_frame, id3_tag
 
 from genretagd.config import Config
 from genretagd.domain import Status, WriteOptions
@@ -110,22 +112,127 @@ def test_several_changes_of_a_track_are_taken_back_in_one_step(
     assert tracks[1].read_bytes() == old
 
 
-def test_a_change_that_a_later_run_built_upon_is_left(
-    tracks: list[Path], database: Database, store: FileTagStore
+@pytest.mark.parametrize(
+    ("story", "end"),
+    [
+        ("+Rock +Blues -1", ("Blues", "conflict")),
+        ("+Rock +Blues -2 -1", (None, None)),
+        ("+Rock +Blues -2 -1 -2", (None, "conflict")),
+        ("+Rock -1 -1", (None, "conflict")),
+        ("+Rock -1 +Blues -1", ("Blues", "conflict")),
+        ("+Rock -1 -2 -1", (None, None)),
+        ("+Rock -1 -2 -3", (None, None)),
+        ("+Rock +Blues -2 -3 -4 -1", (None, None)),
+        ("+Rock +Blues -2 -1 -4 -1", (None, None)),
+        ("+Rock +Blues -2 -1 -4 -2", ("Rock", "conflict")),
+        ("+Rock +Blues -2 -1 -4 -3", ("Blues", None)),
+        ("+Rock =Folk -1", ("Folk", "changed since")),
+        ("+Rock =Folk +Blues -2 -1", ("Folk", "conflict")),
+        ("+Rock =Folk +Blues -2 =Rock -1", ("Rock", "conflict")),
+        ("+Rock =Folk +Blues -1,2", ("Folk", None)),
+        ("+Rock =Folk +Blues -1,2 =Rock +Jazz -1,2,3,4", ("Rock", None)),
+        ("+Rock +Blues -2 +Jazz -1,2,3,4", (None, None)),
+        ("+Rock +Blues -2 +Jazz -1,2,4", (None, None)),
+        ("+Rock +Blues -2 -1,2", (None, None)),
+        ("+Rock -1 -1,2", (None, "same genre")),
+        ("+Rock +Blues +Jazz -1,3", ("Blues", None)),
+        ("+Rock +Blues +Jazz -1,3 -2 -1,3", (None, None)),
+    ],
+)
+def test_what_an_undo_of_runs_leaves_is_what_was_there_before_them(
+    story: str,
+    end: tuple[str | None, str | None],
+    tracks: list[Path],
+    database: Database,
+    store: FileTagStore,
 ) -> None:
-    first = tag(tracks[1], "Rock", database, store)
-    tag(tracks[1], "Blues", database, store)
-    _, outcomes = undo_all(first.changes(run=first.run), database, store)
-    assert outcomes == [("skipped", "conflict")]
-    assert store.read_genres(tracks[1]).genres == ("Blues",)
+    """+ is a run that tags, = somebody else, and - undoes runs by their numbers, as a run of its own."""
+    path, code = tracks[1], None
+    runs: list[str] = []
+    for word in story.split():
+        kind, what = word[0], word[1:]
+        if kind == "+":
+            runs.append(tag(path, what, database, store).run)
+        elif kind == "=":
+            found = store.read_genres(path)
+            store.write_genres(path, [what], expected=found.version, options=OPTIONS)
+        else:
+            wanted = [runs[int(number) - 1] for number in what.split(",")]
+            changes = Journal(database, command="undo").changes()
+            journal, ((_, code),) = undo_all([c for c in changes if c.run in wanted], database, store)
+            runs.append(journal.run)
+    assert (next(iter(store.read_genres(path).genres), None), code) == end
 
 
-def test_a_change_is_not_undone_twice(tracks: list[Path], database: Database, store: FileTagStore) -> None:
-    journal = tag(tracks[0], "Rock", database, store)
-    selected = journal.changes()
-    undo_all(selected, database, store)
-    _, outcomes = undo_all(selected, database, store)
-    assert outcomes == [("skipped", "conflict")]
+@pytest.mark.parametrize(
+    ("runs", "reason"),
+    [
+        ([], "was changed again by {2}"),
+        ([2], "was undone already"),
+        ([2, 3], "was changed again by {2}"),
+    ],
+    ids=["another", "undone", "undone and brought back"],
+)
+def test_a_conflict_says_which_run_is_to_be_undone_first(
+    runs: list[int], reason: str, tracks: list[Path], database: Database, store: FileTagStore
+) -> None:
+    known = {n: tag(tracks[0], genre, database, store).run for n, genre in enumerate(("Rock", "Blues"), 1)}
+    for number in runs:
+        journal = Journal(database, command="undo")
+        undone, _ = undo_all(journal.changes(run=known[number]), database, store)
+        known[len(known) + 1] = undone.run
+    wanted = known[2 if "already" in reason else 1]
+    (step,) = plan(journal := Journal(database, command="undo"), journal.changes(run=wanted))
+    assert step.conflict == reason.replace("{2}", known[2])
+
+
+@pytest.fixture
+def two_tags(tmp_path: Path) -> Path:
+    """An MP3 with an ID3v2 and an APEv2 tag, kept in step."""
+    path = tmp_path / "two.mp3"
+    path.write_bytes(id3_tag(4, genre_frame(4, "Zouk")) + bare_mp3() + apev2(Genre="Zouk"))
+    return path
+
+
+def in_both(path: Path) -> tuple[list[str], str | None]:
+    ape = APEv2(path)
+    return ID3(path)["TCON"].text, str(ape["Genre"]) if "Genre" in ape else None
+
+
+def set_ape(path: Path, genre: str | None) -> None:
+    tags = APEv2(path)
+    del tags["Genre"]
+    if genre:
+        tags["Genre"] = genre
+    tags["Title"] = "A title"
+    tags.save(path)
+
+
+@pytest.mark.parametrize("theirs", ["Folk", None])
+def test_a_tag_beside_the_main_one_that_somebody_changed_is_left_alone(
+    theirs: str | None, two_tags: Path, database: Database, store: FileTagStore
+) -> None:
+    journal = tag(two_tags, "Rock", database, store)
+    assert in_both(two_tags) == (["Rock"], "Rock")
+    set_ape(two_tags, theirs)
+    (step,) = plan(journal, journal.changes())
+    outcome = undo(step, store, journal, lambda _path: Policy.of(Config()))
+    assert (outcome.status, in_both(two_tags)) == (Status.TAGGED, (["Zouk"], theirs))
+    assert outcome.reason == "changed since by somebody else, left alone: APEv2"
+    undo_all(journal.changes()[-1:], database, store)
+    assert in_both(two_tags) == (["Rock"], theirs)
+
+
+def test_a_tag_beside_the_main_one_gets_back_what_somebody_wrote_between_our_changes(
+    two_tags: Path, database: Database, store: FileTagStore
+) -> None:
+    first = tag(two_tags, "Rock", database, store)
+    set_ape(two_tags, "Folk")
+    journal = tag(two_tags, "Blues", database, store)
+    undo_all(journal.changes(), database, store)
+    assert in_both(two_tags) == (["Rock"], "Folk")
+    undo_all(first.changes(run=first.run), database, store)
+    assert in_both(two_tags) == (["Zouk"], "Folk")
 
 
 def test_a_dry_run_changes_nothing(tracks: list[Path], database: Database, store: FileTagStore) -> None:

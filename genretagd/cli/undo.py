@@ -179,10 +179,11 @@ def _as_json(outcome: Outcome) -> str:
 
 
 def _as_line(outcome: Outcome) -> str:
-    head = f"{_word(outcome):<10}  {outcome.path}: "
-    if outcome.reason:
-        return head + outcome.reason
-    return f"{head}{', '.join(outcome.before) or '(none)'} -> {', '.join(outcome.after) or '(none)'}"
+    head, reason = f"{_word(outcome):<10}  {outcome.path}: ", outcome.reason
+    if _word(outcome) not in {"undone", "would undo"}:
+        return f"{head}{reason}"
+    change = f"{', '.join(outcome.before) or '(none)'} -> {', '.join(outcome.after) or '(none)'}"
+    return f"{head}{change} ({reason})" if reason else head + change
 
 
 def _word(outcome: Outcome) -> str:

@@ -187,22 +187,41 @@ class Journal:
 
         Genres that an undo brought back are ours only if they were so before.
         """
-        entry = self.latest(path)
-        if entry is None:
+        standing = self.standing(path)
+        if not standing:
             return None
-        while entry is not None and entry.genres_after == tag.genres:
-            if entry.undoes is None:
-                return True
-            entry = self.latest(path, before=entry.undoes)
-        return False
+        return standing[-1].undoes is None and standing[0].genres_after == tag.genres
 
     def undone(self, path: Path, tag: GenreTag, /) -> bool:
         """Return whether a file is as an undo left it; one that was undone in turn counts no more."""
         found = self._select("state != 'failed' AND path = ? ORDER BY changes.id DESC LIMIT 1", (_key(path),))
-        if not found or found[0].undoes is None or found[0].genres_after != tag.genres:
-            return False
-        (undone,) = self._select("changes.id = ?", (found[0].undoes,))  # kept as long as what undoes it
-        return undone.undoes is None
+        entry = found[0] if found and found[0].genres_after == tag.genres else None
+        while entry is not None and entry.undoes is not None:
+            (undone,) = self._select("changes.id = ?", (entry.undoes,))  # kept as long as what undoes it
+            if undone.undoes is None:
+                return True
+            entry = self.latest(path, before=undone.id)
+        return False
+
+    def standing(self, path: Path, /, *, before: int | None = None) -> list[Change]:
+        """Return the changes that a file is as left by, the latest first; none where we never changed it.
+
+        After an undo a file is also as the change left it which came before what was undone, unless
+        somebody else has changed its genres in between.
+
+        Parameters
+        ----------
+        path : Path
+            The track.
+        before : int or None
+            As of before this entry.
+        """
+        standing: list[Change] = []
+        entry = self.latest(path, before=before)
+        while entry is not None and (not standing or entry.genres_after == standing[0].genres_after):
+            standing.append(entry)
+            entry = None if entry.undoes is None else self.latest(path, before=entry.undoes)
+        return standing
 
     def latest(self, path: Path, /, *, before: int | None = None) -> Change | None:
         """Return the last change of a path that happened, or the last one before an entry."""

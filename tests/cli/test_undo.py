@@ -6,6 +6,8 @@ import shutil
 from pathlib import Path
 
 import pytest
+from mutagen.apev2 import APEv2
+from tag_streams import apev2, bare_mp3
 from typer.testing import CliRunner
 
 from genretagd.cli.app import app
@@ -143,6 +145,18 @@ def test_a_folder_whose_configuration_is_not_valid_is_left_alone_and_the_others_
     assert f"failed      {broken}/1.flac: its folder's configuration is not valid: {broken}" in output
     assert f"{whole}/1.flac: Rock -> (none)" in output
     assert FileTagStore().read_genres(broken / "1.flac").genres == ("Rock",)
+
+
+def test_what_comes_back_in_part_says_so(tmp_path: Path, ledger: Path) -> None:
+    path = tmp_path / "two.mp3"
+    path.write_bytes(bare_mp3() + apev2(Genre="Zouk"))
+    tag(ledger, path)
+    ape = APEv2(path)
+    ape["Genre"] = "Folk"
+    ape.save()
+    status, output, _ = run("undo", path, "--ledger", ledger)
+    assert status == 0
+    assert f"{path}: Rock -> Folk (changed since by somebody else, left alone: APEv2)" in output
 
 
 def test_a_track_is_found_under_a_path_with_links(track: Path, ledger: Path, tmp_path: Path) -> None:

@@ -115,8 +115,10 @@ def test_what_an_undo_left_is_known_until_somebody_changes_it_or_the_undo_is_und
     undo = write(journal, "Zouk", before=a_tag("Rock"), undoes=first)
     assert journal.undone(TRACK, a_tag("Zouk"))
     assert not journal.undone(TRACK, a_tag())
-    write(journal, "Rock", before=a_tag("Zouk"), undoes=undo)
+    brought_back = write(journal, "Rock", before=a_tag("Zouk"), undoes=undo)
     assert not journal.undone(TRACK, a_tag("Rock"))
+    write(journal, "Zouk", before=a_tag("Rock"), undoes=brought_back)
+    assert journal.undone(TRACK, a_tag("Zouk"))
 
 
 def test_a_genre_that_somebody_put_in_place_of_ours_is_not_ours_when_an_undo_brings_it_back(
