@@ -30,8 +30,13 @@ class FileVersion:
 
     @classmethod
     def of(cls, status: os.stat_result) -> FileVersion:
-        """Return the version that a stat result describes."""
-        return cls(status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
+        """Return the version that a stat result describes.
+
+        A time beyond the years 1677 to 2262, which 64 bits of nanoseconds cannot hold and no ledger
+        can store, counts as the nearest one that they can.
+        """
+        mtime_ns = max(-(1 << 63), min(status.st_mtime_ns, (1 << 63) - 1))
+        return cls(status.st_dev, status.st_ino, status.st_size, mtime_ns)
 
 
 SHORTEST_SECONDS: Final = 0.5

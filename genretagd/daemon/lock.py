@@ -55,6 +55,8 @@ class InstanceLock:
         Where the instances of this ledger are listed; made where it is missing.
     roots : sequence of str
         Absolute paths.
+    instead_of : InstanceLock, optional
+        One of this process, which is to be given up for this one: its roots may be among these.
 
     Raises
     ------
@@ -64,15 +66,19 @@ class InstanceLock:
         The directory cannot be made or written, or its file system knows no locks.
     """
 
-    def __init__(self, directory: Path, roots: Sequence[str]) -> None:
+    def __init__(
+        self, directory: Path, roots: Sequence[str], *, instead_of: InstanceLock | None = None
+    ) -> None:
         path = directory / f"{instance_name(roots)}.lock"
+        self._path, self._roots = path, tuple(roots)
         self.status_file = path.with_suffix(".json")
         self._file: IO[str] | None = None
         try:
             directory.mkdir(parents=True, exist_ok=True)
             with _alone(directory):
                 for other in instances(directory):
-                    _refuse_common_roots(roots, other)
+                    if instead_of is None or other.status_file != instead_of.status_file:
+                        _refuse_common_roots(roots, other)
                 self._file = path.open("a+")
                 _lock(self._file, roots[0])
                 self._file.seek(0)
@@ -88,6 +94,25 @@ class InstanceLock:
                 f"{directory}: no daemon can be listed there ({exc.strerror}), keep the ledger on a local "
                 "disk that can be written ([ledger] ledger)"
             ) from exc
+
+    def for_roots(self, roots: Sequence[str]) -> InstanceLock:
+        """Return a lock for other roots, to be held instead of this one; this one where they are the same.
+
+        Raises
+        ------
+        UsageError, LedgerError
+            As when it is made; this one is still held.
+        """
+        if instance_name(roots) == instance_name(self._roots):
+            return self
+        return InstanceLock(self._path.parent, roots, instead_of=self)
+
+    def discard(self) -> None:
+        """Let go, and leave nothing behind: nobody asks any more how this instance was."""
+        with contextlib.suppress(OSError), _alone(self._path.parent):
+            for path in (self._path, self.status_file):
+                path.unlink(missing_ok=True)
+        self.release()
 
     def release(self) -> None:
         """Let go; safe to call twice."""

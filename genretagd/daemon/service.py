@@ -123,9 +123,8 @@ class Service:
         settings = root_settings(config)
         self._follow = config.library.symlinks
         stack.enter_context(_signals(self.ask))
-        lock = InstanceLock(self._parts.ledger.parent / "instances", [s.path for s in settings])
-        stack.callback(lock.release)
-        self._status_file = lock.status_file
+        self._lock = InstanceLock(self._parts.ledger.parent / "instances", [s.path for s in settings])
+        stack.callback(self._let_go)
         if config.watch.idle_disk and not use_idle_disk():
             logs.say("warning", "idle_disk: this system has no such priority, going on without")
         self._database = Database(self._parts.ledger)
@@ -212,6 +211,9 @@ class Service:
                 if actions is not None:
                     made.callback(actions.close, drain_seconds=0)
                 metrics = self._metrics_at(config.metrics.metrics_port)
+                if metrics is not None and metrics is not self._metrics:
+                    made.callback(metrics.close)
+                lock = self._lock.for_roots([s.path for s in settings])
                 made.pop_all()  # everything is there: from here on it is in force
         except GenretagdError as exc:
             for problem in str(exc).splitlines():
@@ -219,6 +221,7 @@ class Service:
         except Exception as exc:  # noqa: BLE001 - whatever the new configuration is, the old one goes on
             logs.say("error", f"not reloaded: unexpected {type(exc).__name__}: {exc}")
         else:
+            self._hold(lock)
             self._telling.use(actions)
             self._serve(metrics)
             logs.start_logging(level=config.log.log_level, log_format=config.log.log_format)
@@ -229,6 +232,14 @@ class Service:
             self._roots.rescan()
             logs.say("info", "configuration and model were read again", event="reloaded")
         self._supervisor.ready(self._line())
+
+    def _hold(self, lock: InstanceLock) -> None:
+        before, self._lock = self._lock, lock
+        if before is not lock:
+            before.discard()
+
+    def _let_go(self) -> None:
+        self._lock.release()
 
     def _metrics_at(self, port: int) -> MetricsServer | None:
         if self._metrics is not None and self._metrics.port == port:
@@ -254,7 +265,7 @@ class Service:
         if timeless != self._last_status:
             self._last_status = timeless
             self._status_at = time.monotonic()
-            write_status(self._status_file, status)
+            write_status(self._lock.status_file, status)
             self._supervisor.status(self._line())
 
     def _status(self) -> dict[str, Any]:

@@ -78,10 +78,9 @@ class Telling:
 
     def use(self, actions: Actions | None) -> None:
         """Tell other action plugins from now on."""
-        old, self._actions = self._actions, None
+        old, self._actions = self._actions, actions  # those who come keep what is told while those who go end
         if old is not None:
             old.close(drain_seconds=DRAIN_SECONDS)
-        self._actions = actions
         self.start()
 
     def close(self) -> None:
@@ -91,9 +90,10 @@ class Telling:
 
     def keep(self, outcome: Outcome, /) -> None:
         """Keep for action plugins what became of a file."""
-        event = event_of(outcome, at=datetime.now(UTC)) if self._actions is not None else None
-        if self._actions is not None and event is not None:
-            self._actions.tell(event)
+        actions = self._actions
+        event = event_of(outcome, at=datetime.now(UTC)) if actions is not None else None
+        if actions is not None and event is not None:
+            actions.tell(event)
             self._restless = True
 
     def outcome(self, outcome: Outcome, /) -> None:

@@ -9,6 +9,7 @@ import signal
 import socket
 import threading
 import time
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -285,8 +286,35 @@ def test_a_reload_may_add_and_remove_roots(household, tmp_path):
         service.ask("reload")
         until(lambda: "b.mp3" in household.engines[0].processed)
 
+        for refused, taken in ((str(other), True), (str(household.music), False)):
+            with pytest.raises(UsageError) if taken else nullcontext():
+                InstanceLock(household.ledger.parent / "instances", [refused]).discard()
+
     assert household.run(step) == 0
     assert [root["path"] for root in household.status()["roots"]] == [str(other)]
+    assert len(instances(household.ledger.parent / "instances")) == 1
+
+
+def test_a_reload_to_a_root_that_another_daemon_watches_is_refused(household, tmp_path):
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "b.mp3").write_bytes(b"x")
+    (household.music / "a.mp3").write_bytes(b"x")
+    done = household.engines[0].processed
+
+    def step(service):
+        until(lambda: done == ["a.mp3"])
+        lock = InstanceLock(household.ledger.parent / "instances", [str(other)])
+        try:
+            watch = replace(household.config.watch, roots=(household.music, other))
+            household.config = replace(household.config, watch=watch)
+            service.ask("reload")
+            (household.music / "c.mp3").write_bytes(b"x")
+            until(lambda: done == ["a.mp3", "c.mp3"])
+        finally:
+            lock.release()
+
+    assert household.run(step) == 0
 
 
 def test_a_second_daemon_for_the_same_root_is_refused(household):

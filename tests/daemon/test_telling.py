@@ -68,3 +68,15 @@ def test_plugins_are_told_once_that_there_is_nothing_more_to_do(actions: Pretend
     here.idle()
     here.idle()
     assert [isinstance(event, Idle) for event in actions.told] == [False, True]
+
+
+def test_what_happens_while_one_set_of_actions_ends_is_told_to_the_next(actions: PretendActions) -> None:
+    told = telling(actions)
+    coming = PretendActions()
+
+    def close(*, drain_seconds: float) -> None:
+        told.keep(Outcome(Path("/m/a.mp3"), Status.UNSURE, reason="unsure"))
+
+    actions.close = close  # type: ignore[method-assign]
+    told.use(coming)
+    assert [len(actions.told), len(coming.told)] == [0, 1]

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -166,3 +167,17 @@ def test_asking_about_many_files_at_once_gives_those_that_are_not_finally_done(v
     retried = [file for number, file in enumerate(files) if number % 2]
     assert versions.open([changed, never_seen, *files[1:]], MINE) == [changed, never_seen, *retried]
     assert len(versions.open(files, Judgement("bundle 2", "policy 1"))) == 600
+
+
+@pytest.mark.parametrize("year", [1601, 2300])
+def test_a_time_stamp_that_no_ledger_can_hold_is_one_that_it_can(tmp_path, versions, year):
+    track = tmp_path / "a.mp3"
+    track.write_bytes(b"x")
+    seconds = int((datetime(year, 1, 1, tzinfo=UTC) - datetime(1970, 1, 1, tzinfo=UTC)).total_seconds())
+    os.utime(track, ns=(0, seconds * 10**9))
+    if track.stat().st_mtime_ns != seconds * 10**9:
+        pytest.skip("this file system keeps no such time")
+    version = FileVersion.of(track.stat())
+    record(versions, str(track), version)
+
+    assert versions.done(str(track), FileVersion.of(track.stat()), MINE) is not None
