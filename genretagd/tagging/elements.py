@@ -47,7 +47,10 @@ class Tag:
     elements : tuple of Element
         All of its fields, in order.
     padding : int
-        Unused bytes that it may grow into.
+        Unused bytes at its end that it may grow into.
+    sizes : tuple of int
+        Sizes of what lies outside of it and changes when it grows or shrinks, in the order of the file:
+        of padding elsewhere, of pages, of a pad byte that is missing. Each format has its own.
     present : bool
         Whether the file has this tag at all.
     shape : str
@@ -56,14 +59,15 @@ class Tag:
         ``"primary"`` is written; ``"step"`` is kept in step where it has a genre; ``"rest"`` takes
         the genres after the first; ``"v1"`` is an ID3v1 tag, for which there is an option.
     exact : bool
-        Whether the padding shall be exactly this, as when a former state is put back; otherwise
-        growing and shrinking use it up and give it back.
+        Whether padding and sizes shall be exactly these, as when a former state is put back;
+        otherwise growing and shrinking use padding up and give it back.
     """
 
     kind: str
     row: FieldRow
     elements: tuple[Element, ...] = ()
     padding: int = 0
+    sizes: tuple[int, ...] = ()
     present: bool = True
     shape: str = ""
     role: Role = "primary"
@@ -119,12 +123,38 @@ def with_values(tag: Tag, values: Mapping[str, Sequence[str]]) -> Tag:
     return replace(tag, elements=(*before, *fresh, *after), present=True)
 
 
+def with_growth(tag: Tag, sizes: tuple[int, ...], growth: int, *, largest: int) -> tuple[int, ...]:
+    """Return what becomes of a file's padding when a tag grows (or shrinks) by so many bytes.
+
+    A former state's comes back, where the padding still has as many places; otherwise the largest
+    one takes the growth up, if it can.
+
+    Parameters
+    ----------
+    tag : Tag
+        As it shall be.
+    sizes : tuple of int
+        The padding as it is, in bytes per place.
+    growth : int
+        How many bytes the tag grows by.
+    largest : int
+        Most bytes that one place can have.
+    """
+    if tag.exact and len(tag.sizes) == len(sizes):
+        return tag.sizes
+    place = max(range(len(sizes)), key=sizes.__getitem__, default=None)
+    if place is None or not 0 <= sizes[place] - growth <= largest:
+        return sizes
+    return (*sizes[:place], sizes[place] - growth, *sizes[place + 1 :])
+
+
 def layout(tag: Tag) -> tuple[str, ...]:
     """Return, as text, what makes a tag's touched part exactly restorable; empty if that is too much."""
     touched = [(i, e) for i, e in enumerate(tag.elements) if e.name in tag.row.touched]
-    if sum(len(e.raw) for _, e in touched) > LAYOUT_LIMIT:
+    sizes = ",".join(map(str, tag.sizes))
+    if len(sizes) + sum(len(e.raw) for _, e in touched) > LAYOUT_LIMIT:
         return ()
-    head = f"present={int(tag.present)} padding={tag.padding} shape={tag.shape}"
+    head = f"present={int(tag.present)} padding={tag.padding} sizes={sizes} shape={tag.shape}"
     return (head, *(f"{i} {e.raw.hex()} {e.name}" for i, e in touched))
 
 
@@ -143,8 +173,15 @@ def from_layout(tag: Tag, lines: Sequence[str]) -> Tag:
         elements.insert(int(index), Element(name, bytes.fromhex(raw)))
     present = known["present"] == "1" or bool(elements)
     padding = int(known["padding"])
-    if (present, padding, tuple(elements)) == (tag.present, tag.padding, tag.elements):
+    sizes = tuple(int(size) for size in known["sizes"].split(",") if size)
+    if (present, padding, sizes, tuple(elements)) == (tag.present, tag.padding, tag.sizes, tag.elements):
         return tag
     return replace(
-        tag, elements=tuple(elements), present=present, padding=padding, shape=known["shape"], exact=True
+        tag,
+        elements=tuple(elements),
+        padding=padding,
+        sizes=sizes,
+        present=present,
+        shape=known["shape"],
+        exact=True,
     )

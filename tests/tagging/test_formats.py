@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tag_bytes import flac_blocks, flac_file, ogg_crc, ogg_pages
+from tag_bytes import flac_blocks, flac_file, ogg_crc, ogg_pages, wav_odd
 from tag_cases import CASES, OLD, Case
+from tag_layouts import mp4_two_frees
 from tag_streams import apev2, genre_frame, id3_tag, raw
 
 from genretagd.domain import TagChange, WriteOptions
@@ -59,6 +60,22 @@ def test_padding_that_is_not_empty_is_nobodys_to_use(returns: Callable[[bytes, s
     assert secret in returns(data, ".flac")
     data = raw("aac.m4a") + struct.pack(">I4s", 8 + len(secret), b"free") + secret
     assert secret in returns(data, ".m4a")
+
+
+def test_free_space_that_a_genre_would_just_use_up_comes_back(
+    tmp_path: Path, store: FileTagStore, tag: Tag
+) -> None:
+    path = tmp_path / "track.m4a"
+    path.write_bytes(mp4_two_frees(16)())
+    old = path.read_bytes()
+    change = tag(path, (OLD[0], OLD[1] + 16 * "!"))
+    store.restore_fields(path, change.fields_before, expected=change.version_after, options=WriteOptions())
+    assert path.read_bytes() == old
+
+
+def test_a_pad_byte_that_is_not_empty_stays(returns: Callable[[bytes, str], bytes]) -> None:
+    data = wav_odd()[:-1] + b"p"
+    assert data[12:] in returns(data, ".wav")
 
 
 def test_what_an_apev2_header_says_besides_is_kept(returns: Callable[[bytes, str], bytes]) -> None:

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from uuid import UUID
 
@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from mutagen.id3 import ID3, TXXX
 from tag_cases import CASES, Case
+from tag_layouts import wma_with
 from tag_streams import raw
 
 from genretagd.domain import Provenance, TagChange, WriteOptions
@@ -20,11 +21,13 @@ from genretagd.tagging.store import FileTagStore
 
 Tag = Callable[..., TagChange]
 Place = Callable[[Case], Path]
+Walk = Callable[[Case, Iterable[Sequence[str]]], None]
 every_case = pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
 BY_ID = {case.id: case for case in CASES}
 NEW = ("Hip-Hop", "Jazz")
 genre_names = st.lists(
     st.text(st.characters(exclude_categories=("C", "Z")) | st.just(" "), min_size=1, max_size=40)
+    .flatmap(lambda text: st.sampled_from([text, text * 20]))
     .map(str.strip)
     .filter(
         lambda text: text and not text.isdecimal() and not text.startswith("(") and text not in {"CR", "RX"}
@@ -66,17 +69,34 @@ def test_restoring_gives_back_the_very_same_bytes(
     assert path.read_bytes() == old
 
 
+@pytest.fixture
+def walk(place: Place, tag: Tag, store: FileTagStore) -> Callable[[Case, Iterable[Sequence[str]]], None]:
+    """Write genres one after the other, then go back and forth; every state must come back to the byte."""
+
+    def check(case: Case, history: Iterable[Sequence[str]]) -> None:
+        path = place(case)
+        states = [(path.read_bytes(), store.read_genres(path))]
+        for genres in history:
+            tag(path, genres)
+            states.append((path.read_bytes(), store.read_genres(path)))
+            assert states[-1][1].genres == tuple(genres)
+        first, last = states[0], states[-1]
+        back, forth = [*reversed(states)], [*states, first, last, first]
+        # What a first ID3v2 tag takes along from ID3v1 goes with it, and comes back by another write only.
+        for data, found in back if case.id == "mp3-id3v1-only" else (*back, *forth):
+            now = store.read_genres(path)
+            store.restore_fields(path, found.fields, expected=now.version, options=WriteOptions())
+            assert path.read_bytes() == data
+
+    return check
+
+
 @every_case
-def test_two_writes_and_a_restoration_give_back_the_very_same_bytes(
-    case: Case, place: Place, tag: Tag, store: FileTagStore
-) -> None:
-    path = place(case)
-    old = path.read_bytes()
-    first = tag(path, NEW)
-    second = tag(path, ("A much longer genre than there was before", "Rock"))
-    assert second.fields_before == first.fields_after
-    store.restore_fields(path, first.fields_before, expected=second.version_after, options=WriteOptions())
-    assert path.read_bytes() == old
+def test_every_state_of_a_history_comes_back_to_the_byte(case: Case, walk: Walk) -> None:
+    longer = ("Progressive Rock", "Symphonic Metal", "Dark Ambient")
+    walk(
+        case, (longer, ("Rock",), NEW, ("A much longer genre than there was before", "x" * 300), ("Ψυχή ☮",))
+    )
 
 
 @every_case
@@ -229,15 +249,8 @@ def test_a_file_whose_tags_cannot_be_fully_parsed_is_left_alone(
 
 
 def test_a_wma_file_with_drm_is_refused(tmp_path: Path, store: FileTagStore) -> None:
-    data = bytearray(raw("wma.wma"))
-    encryption = UUID("2211b3fb-bd23-11d2-b4b7-00a0c955fc6e").bytes_le
-    extra = encryption + (24 + 16).to_bytes(8, "little") + bytes(16)
-    size = int.from_bytes(data[16:24], "little")
-    data[size:size] = extra
-    data[16:24] = (size + len(extra)).to_bytes(8, "little")
-    data[24:28] = (int.from_bytes(data[24:28], "little") + 1).to_bytes(4, "little")
     path = tmp_path / "protected.wma"
-    path.write_bytes(data)
+    path.write_bytes(wma_with(UUID("2211b3fb-bd23-11d2-b4b7-00a0c955fc6e"), bytes(16)))
     with pytest.raises(WriteRefusedError) as caught:
         store.read_genres(path)
     assert caught.value.code == "protected"
@@ -261,8 +274,8 @@ def test_a_copy_with_other_audio_never_takes_the_files_place(track: Path, tag: T
     assert list(track.parent.iterdir()) == [track]
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(first=genre_names, second=genre_names)
+@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(history=st.lists(genre_names, min_size=1, max_size=3))
 @pytest.mark.parametrize(
     "name",
     [
@@ -270,24 +283,16 @@ def test_a_copy_with_other_audio_never_takes_the_files_place(track: Path, tag: T
         "mp3-id3v23-unsynchronised",
         "mp3-id3v24",
         "flac",
+        "flac-two-paddings",
         "opus",
+        "opus-full-page",
         "m4a-aac",
-        "wma",
+        "m4a-faststart",
+        "wma-two-paddings",
         "wavpack",
+        "wav-odd-size-no-pad",
         "dsf",
     ],
 )
-def test_any_text_makes_the_round_trip(
-    name: str, first: list[str], second: list[str], place: Place, tag: Tag
-) -> None:
-    store = FileTagStore()
-    path = place(BY_ID[name])
-    old = path.read_bytes()
-    one = tag(path, first)
-    assert store.read_genres(path).genres == tuple(first)
-    two = tag(path, second)
-    assert store.read_genres(path).genres == tuple(second)
-    back = store.restore_fields(path, two.fields_before, expected=two.version_after, options=WriteOptions())
-    assert store.read_genres(path).genres == tuple(first)
-    store.restore_fields(path, one.fields_before, expected=back.version_after, options=WriteOptions())
-    assert path.read_bytes() == old
+def test_any_text_makes_the_round_trip(name: str, history: list[list[str]], walk: Walk) -> None:
+    walk(BY_ID[name], history)

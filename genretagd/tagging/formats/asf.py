@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 from uuid import UUID
 
-from genretagd.tagging.elements import DamagedError, Element, ProtectedError, Tag, UnsupportedError
+from genretagd.tagging.elements import (
+    DamagedError,
+    Element,
+    ProtectedError,
+    Tag,
+    UnsupportedError,
+    with_growth,
+)
 from genretagd.tagging.fields import ASF_LIBRARY_ROW, ASF_ROW
 from genretagd.tagging.splice import Splice, Window
 
@@ -55,7 +62,8 @@ class Asf:
         outer = _replaced(self._outer, _CONTENT, tags[0])
         inner = _replaced(self._inner, _LIBRARY, tags[1])
         growth = len(_rendered(self._header, outer, inner)) - len(self._header)
-        outer, inner = _padded(outer, inner, tags[0], growth, self.tags[0].padding)
+        sizes = iter(with_growth(tags[0], self.tags[0].sizes, growth, largest=_LARGEST))
+        outer, inner = _padded(outer, sizes), _padded(inner, sizes)
         header = _rendered(self._header, outer, inner)
         growth = len(header) - len(self._header)
         if growth:
@@ -96,8 +104,8 @@ def parse(window: Window) -> Asf:
     libraries = [content for guid, content in inner if guid == _LIBRARY]
     if len(contents) > 1 or len(libraries) > 1:
         raise DamagedError("the ASF header has more than one place for the same fields")
-    spare = _spare(outer, inner)
-    main = Tag("ASF", ASF_ROW, padding=len(spare) if spare is not None else 0, present=False)
+    padding = tuple(len(content) for guid, content in (*outer, *inner) if _is_spare(guid, content))
+    main = Tag("ASF", ASF_ROW, sizes=padding, present=False)
     if contents:
         main = replace(main, elements=_descriptors(contents[0]), present=True)
     rest = Tag("ASF library", ASF_LIBRARY_ROW, present=False, role="rest")
@@ -161,28 +169,14 @@ def _replaced(objects: Objects, guid: bytes, tag: Tag) -> Objects:
     return tuple((guid, content) if o[0] == guid else o for o in objects)
 
 
-def _spare(outer: Objects, inner: Objects) -> bytes | None:
-    found = [content for guid, content in (*outer, *inner) if guid == _PADDING and not any(content)]
-    return max(found, key=len, default=None)
+def _is_spare(guid: bytes, content: bytes) -> bool:
+    return guid == _PADDING and not any(content)
 
 
-def _padded(outer: Objects, inner: Objects, tag: Tag, growth: int, room: int) -> tuple[Objects, Objects]:
-    spare = _spare(outer, inner)
-    wanted = tag.padding if tag.exact else room - growth
-    if spare is None or wanted < 0:
-        return outer, inner
-    done = False
-
-    def resize(objects: Objects) -> Objects:
-        nonlocal done
-        result = []
-        for guid, content in objects:
-            ours = guid == _PADDING and content is spare and not done
-            done = done or ours
-            result.append((guid, bytes(wanted) if ours else content))
-        return tuple(result)
-
-    return resize(outer), resize(inner)
+def _padded(objects: Objects, sizes: Iterator[int]) -> Objects:
+    return tuple(
+        (guid, bytes(next(sizes)) if _is_spare(guid, content) else content) for guid, content in objects
+    )
 
 
 def _rendered(header: bytes, outer: Objects, inner: Objects) -> bytes:

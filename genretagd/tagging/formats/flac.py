@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from genretagd.tagging.elements import DamagedError, Tag, UnsupportedError
+from genretagd.tagging.elements import DamagedError, Tag, UnsupportedError, with_growth
 from genretagd.tagging.fields import VORBIS_ROW
 from genretagd.tagging.formats import stream, vorbis
 from genretagd.tagging.splice import Splice, Window
@@ -68,12 +68,6 @@ class Flac:
         if len(content) > _LARGEST:
             raise UnsupportedError("no room in a FLAC comment block")
         size = _HEAD + len(content) if tag.present else 0
-        growth = size - old_size
-
-        padding = _padding(self._blocks)
-        room = tag.padding if tag.exact else self._comments.tag.padding - growth
-        if padding is None or room < 0 or room > _LARGEST:
-            room = self._comments.tag.padding
         blocks = [b for b in self._blocks if b is not old]
         block = b""
         if tag.present:
@@ -85,10 +79,11 @@ class Flac:
         if not tag.present and old is not None and old.last:
             before = self._blocks[self._blocks.index(old) - 1]
             result.append(Splice(before.start, 1, bytes([before.kind | _LAST])))
-        if padding is not None and room != padding.length:
-            delta = room - padding.length
-            result.append(Splice(padding.start + 1, 3, room.to_bytes(3, "big")))
-            result.append(Splice(padding.end - max(-delta, 0), max(-delta, 0), bytes(max(delta, 0))))
+        lengths = with_growth(tag, self._comments.tag.sizes, size - old_size, largest=_LARGEST)
+        for padding, length in zip((b for b in self._blocks if b.blank), lengths, strict=True):
+            result.append(Splice(padding.start + 1, 3, length.to_bytes(3, "big")))
+            less, more = max(padding.length - length, 0), max(length - padding.length, 0)
+            result.append(Splice(padding.end - less, less, bytes(more)))
         return result
 
 
@@ -125,17 +120,11 @@ def parse(window: Window) -> Flac:
     found = [b for b in blocks if b.kind == _COMMENT]
     if len(found) > 1:
         raise DamagedError("the FLAC file has more than one comment block")
-    spare = _padding(tuple(blocks))
-    room = spare.length if spare else 0
+    padding = tuple(b.length for b in blocks if b.blank)
     if not found:
-        tag = Tag("Vorbis comment", VORBIS_ROW, padding=room, present=False)
+        tag = Tag("Vorbis comment", VORBIS_ROW, sizes=padding, present=False)
         return Flac(tuple(blocks), vorbis.Comments(b"genretagd", tag, b""), around.kept_in_step())
     comments = vorbis.parse(window.read(found[0].start + _HEAD, found[0].length))
     suffix = comments.suffix + bytes(comments.tag.padding)
-    tag = Tag("Vorbis comment", VORBIS_ROW, comments.tag.elements, room)
+    tag = Tag("Vorbis comment", VORBIS_ROW, comments.tag.elements, sizes=padding)
     return Flac(tuple(blocks), vorbis.Comments(comments.vendor, tag, suffix), around.kept_in_step())
-
-
-def _padding(blocks: tuple[Block, ...]) -> Block | None:
-    spare = [b for b in blocks if b.blank]
-    return max(spare, key=lambda b: b.length, default=None)

@@ -13,6 +13,7 @@ from genretagd.tagging.splice import Splice, Window
 
 _ENDLESS: Final = 0xFFFFFFFF
 _DSF_HEAD: Final = 28
+_EMPTY: Final = "empty"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,43 +82,64 @@ class ChunkFile:
 
     def splices(self, tags: Sequence[Tag], /) -> list[Splice]:
         """See `Document.splices`."""
+        contents, added = self._contents(tags)
+        missing = next((sum(tag.sizes) for tag in tags if tag.exact), 0)
+
+        def pad(size: int, *, last: bool) -> bytes:
+            return bytes(max(size % 2 - (missing if last else 0), 0))
+
+        stay = [chunk for chunk in self._chunks if contents.get(chunk, b"") is not None]
+        last = stay[-1] if stay and not added else None
         result = []
-        growth = 0
+        for chunk in self._chunks:
+            if chunk in contents:
+                fresh = contents[chunk]
+                old = self._dialect.head + chunk.padded
+                padded = b"" if fresh is None else fresh + pad(len(fresh), last=chunk is last)
+                result.append(Splice(chunk.start, old, padded))
+            elif chunk is not self._chunks[-1] or added:
+                end, old = chunk.start + self._dialect.head + chunk.size, chunk.padded - chunk.size
+                padded = pad(chunk.size, last=chunk is last)
+                if len(padded) != old:  # what stands there need not be zero
+                    result.append(Splice(end, old, padded))
+        if added:
+            result.append(Splice(self._end, 0, added + pad(len(added), last=True)))
+        growth = sum(len(splice.data) - splice.length for splice in result)
+        if growth:
+            result.append(self._resized(growth))
+        return result
+
+    def _contents(self, tags: Sequence[Tag]) -> tuple[dict[Chunk, bytes | None], bytes]:
+        """Return what becomes of chunks, header included and without a pad byte, and a new one for the end.
+
+        None stands for a chunk that goes.
+        """
+        contents: dict[Chunk, bytes | None] = {}
+        added = b""
         head = self._dialect.head
         for found, tag in zip(self._id3, tags, strict=False):
             if tag == found.tag:
                 continue
             data = id3v2.render(found, tag)
             chunk = next((c for c in self._chunks if c.start + head == found.start), None)
-            if chunk is None:  # a new one at the end
-                fresh = self._chunk(self._dialect.tag, data)
-                pad = self._end % 2
-                result.append(Splice(self._end, 0, bytes(pad) + fresh))
-                growth += pad + len(fresh)
+            if chunk is None:
+                added = self._chunk(self._dialect.tag, data) if data else b""
                 continue
             # Bytes after the tag within the chunk belong to nobody we know: they stay.
             data += self._window.read(found.start + found.size, chunk.size - found.size)
-            fresh = self._chunk(chunk.name, data) if tag.present else b""
-            growth += self._splice(result, chunk, fresh)
+            stays = tag.present or tag.shape == _EMPTY
+            contents[chunk] = self._chunk(chunk.name, data) if stays else None
         if self._info and tags[-1] != self._info[1]:
             chunk, _ = self._info
-            fresh = self._chunk(chunk.name, b"INFO" + b"".join(e.raw for e in tags[-1].elements))
-            growth += self._splice(result, chunk, fresh)
-        if growth:
-            result.append(self._resized(growth))
-        return result
-
-    def _splice(self, result: list[Splice], chunk: Chunk, fresh: bytes) -> int:
-        old = self._dialect.head + chunk.padded
-        result.append(Splice(chunk.start, old, fresh))
-        return len(fresh) - old
+            *items, last = [e.raw for e in tags[-1].elements] or [b""]
+            padded = [raw + bytes(len(raw) % 2) for raw in items]
+            contents[chunk] = self._chunk(chunk.name, b"".join((b"INFO", *padded, last)))
+        return contents, added
 
     def _chunk(self, name: bytes, data: bytes) -> bytes:
         if len(data) >= _ENDLESS:
             raise UnsupportedError(f"no room in a {self.format} chunk")
-        return (
-            name + len(data).to_bytes(self._dialect.width, self._dialect.order) + data + bytes(len(data) % 2)
-        )
+        return name + len(data).to_bytes(self._dialect.width, self._dialect.order) + data
 
     def _resized(self, growth: int) -> Splice:
         size = self._end - self._dialect.head + growth
@@ -164,6 +186,7 @@ def parse(window: Window, dialect: Dialect) -> ChunkFile:
         raise DamagedError("the file does not end with a whole chunk")
     found = [_tag(window, dialect, c) for c in chunks if c.name in {b"ID3 ", b"id3 "}]
     numbered = [id3v2.secondary(one, i) if i > 1 else one for i, one in enumerate(found, start=1)]
+    missing = (sum(c.size + c.size % 2 - c.padded for c in chunks),)  # the last one's pad byte, if any
     info = next((c for c in chunks if c.name == b"LIST" and dialect is WAV and _is_info(window, c)), None)
     return ChunkFile(
         dialect,
@@ -171,8 +194,11 @@ def parse(window: Window, dialect: Dialect) -> ChunkFile:
         tuple(chunks),
         end,
         ds64,
-        tuple(numbered) or (id3v2.absent(end + dialect.head),),
-        (info, _info(window, info)) if info else None,
+        tuple(
+            replace(one, tag=replace(one.tag, sizes=missing))
+            for one in numbered or [id3v2.absent(end + dialect.head)]
+        ),
+        (info, replace(_info(window, info), sizes=missing)) if info else None,
     )
 
 
@@ -190,7 +216,7 @@ def _tag(window: Window, dialect: Dialect, chunk: Chunk) -> id3v2.Id3v2:
     found = id3v2.parse(within, start)
     if chunk.size and not found.size:
         raise DamagedError("the ID3 chunk holds no ID3v2 tag")
-    return found
+    return found if found.size else replace(found, tag=replace(found.tag, shape=_EMPTY))
 
 
 def _is_info(window: Window, chunk: Chunk) -> bool:

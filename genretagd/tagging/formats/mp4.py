@@ -7,13 +7,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from genretagd.tagging.elements import DamagedError, Element, Tag, UnsupportedError
+from genretagd.tagging.elements import DamagedError, Element, Tag, UnsupportedError, with_growth
 from genretagd.tagging.fields import MP4_ROW
 from genretagd.tagging.formats.mp4_offsets import Atom, atoms, patched_moov, shifted_rest
 from genretagd.tagging.splice import Splice, Window
 from genretagd.tagging.values import ITUNES_MEAN, mp4_atom, mp4_children
 
 _LARGEST_MOOV: Final = 1 << 30
+_LARGEST_FREE: Final = (1 << 32) - 9
 _HANDLER: Final = mp4_atom(b"hdlr", bytes(8), b"mdirappl", bytes(9))
 _KNOWN_FIRST: Final = frozenset({b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"pnot"})
 
@@ -57,18 +58,19 @@ class Mp4:
         if tags[0] == self.tag:
             return []
         data = self._edited(tags[0])
-        growth = len(data) - len(self._data)
+        shift = len(data) - len(self._data)
         result = []
-        if growth:
-            following = next((a for a in self._top if a.start == self._moov.end), None)
-            size = following.size - growth if following and following.name in {b"free", b"skip"} else 0
-            if following and size >= following.head == 8 and self._is_blank(following):
-                blank = bytes(max(-growth, 0))
-                result.append(Splice(following.start, 4, size.to_bytes(4, "big")))
-                result.append(Splice(following.end - max(growth, 0), max(growth, 0), blank))
-            else:
-                data = patched_moov(data, self._moov.end, growth)
-                result += shifted_rest(self._window, self._top, self._moov.end, growth)
+        spare = _following(self._top, self._moov)
+        if spare and self._is_blank(spare):
+            old = spare.size - spare.head
+            (size,) = with_growth(tags[0], (old,), shift, largest=_LARGEST_FREE)
+            less, more = max(old - size, 0), max(size - old, 0)
+            result.append(Splice(spare.start, 4, (size + spare.head).to_bytes(4, "big")))
+            result.append(Splice(spare.end - less, less, bytes(more)))
+            shift += more - less
+        if shift:
+            data = patched_moov(data, self._moov.end, shift)
+            result += shifted_rest(self._window, self._top, self._moov.end, shift)
         head = _head(b"moov", len(data), wide=self._moov.head == 16)
         return [Splice(self._moov.start, self._moov.size, head + data), *result]
 
@@ -80,8 +82,8 @@ class Mp4:
         """Return the content of moov with other items."""
         place, data = self._place, self._data
         items = b"".join(e.raw for e in tag.elements)
-        if not tag.present and place.ilst:
-            return self._without(tag.shape)
+        if not tag.present:
+            return self._without(tag.shape) if place.ilst else data
         ilst = mp4_atom(b"ilst", items)
         if not (place.udta and place.meta and place.ilst):
             meta = mp4_atom(b"meta", bytes(4), _HANDLER, ilst)
@@ -91,16 +93,13 @@ class Mp4:
                 return self._into(place.udta, _children_end(data, place.udta), 0, meta)
             return self._into(place.meta, place.meta.end, 0, ilst)
         growth = len(ilst) - place.ilst.size
-        old = place.spare.size if place.spare else 0
-        spare = tag.padding if tag.exact else old - growth
-        if (spare < 8 and spare != 0) or (not tag.exact and old == 0) or spare < 0:
-            spare = old
-        fresh = ilst
-        if place.spare and spare == old:
-            fresh += data[place.spare.start : place.spare.end]
-        elif spare:
-            fresh += mp4_atom(b"free", bytes(spare - 8))
-        return self._into(place.meta, place.ilst.start, place.ilst.size + old, fresh)
+        if not place.spare:
+            return self._into(place.meta, place.ilst.start, place.ilst.size, ilst)
+        spare = tag.padding if tag.exact else place.spare.size - growth
+        if spare < 8:  # an atom that is used up could not be told from one that never was
+            spare = place.spare.size
+        fresh = ilst + mp4_atom(b"free", bytes(spare - 8))
+        return self._into(place.meta, place.ilst.start, place.ilst.size + place.spare.size, fresh)
 
     def _without(self, level: str) -> bytes:
         """Return the content of moov without what was made for a tag that was not there before."""
@@ -146,7 +145,8 @@ def parse(window: Window) -> Mp4:
         raise DamagedError("the moov atom of the MP4 file is far too large")
     data = window.read(moov.start + moov.head, moov.size - moov.head)
     place = _locate(data)
-    tag = Tag("MP4", MP4_ROW, present=False)
+    spare = _following(top, moov)
+    tag = Tag("MP4", MP4_ROW, sizes=(spare.size - spare.head,) if spare else (), present=False)
     if not place.ilst:
         shape = "udta" if not place.udta else "meta" if not place.meta else "ilst"
         return Mp4(replace(tag, shape=shape), window, top, moov, data, place)
@@ -177,6 +177,12 @@ def _top_level(window: Window) -> Iterator[Atom]:
             raise DamagedError(f"the MP4 atom at byte {position} does not fit into the file")
         yield Atom(name, position, length, size)
         position += size
+
+
+def _following(top: Sequence[Atom], moov: Atom) -> Atom | None:
+    """Return the free atom that follows moov, which may use it, or None; what it holds is not looked at."""
+    found = next((a for a in top if a.start == moov.end), None)
+    return found if found and found.name in {b"free", b"skip"} and found.head == 8 else None
 
 
 def _locate(data: bytes) -> Place:

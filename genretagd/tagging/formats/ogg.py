@@ -86,11 +86,11 @@ class Ogg:
                 raise UnsupportedError("no room in a FLAC comment block")
             prefix = prefix[:1] + (len(content) + padding).to_bytes(3, "big")
         packet = prefix + content + bytes(padding)
-        return self._with_packets((packet, *self._packets[1:]))
+        return self._with_packets((packet, *self._packets[1:]), tag)
 
-    def _with_packets(self, packets: Sequence[bytes]) -> list[Splice]:
+    def _with_packets(self, packets: Sequence[bytes], tag: Tag) -> list[Splice]:
         old, serial = self._pages, self._pages[0].serial
-        fresh = _paged(packets, old)
+        fresh = _paged(packets, old, tag)
         region: list[bytes] = []
         for page in _pages(self._window, old[0].start):
             if page.start >= old[-1].end:
@@ -152,7 +152,8 @@ def parse(window: Window) -> Ogg:
     elif not packet.startswith(magic):
         raise DamagedError("no comments follow the identification header")
     comments = vorbis.parse(packet[size:], framing=name == "Ogg Vorbis")
-    return Ogg(name, window, ours, packets, packet[:size], comments)
+    tag = replace(comments.tag, sizes=tuple(len(page.lacing) for page in ours))
+    return Ogg(name, window, ours, packets, packet[:size], replace(comments, tag=tag))
 
 
 def _packets(window: Window, first: Page) -> tuple[tuple[Page, ...], tuple[bytes, ...]]:
@@ -201,13 +202,14 @@ def _pages(window: Window, start: int) -> Iterator[Page]:
         start = page.end
 
 
-def _paged(packets: Sequence[bytes], old: Sequence[Page]) -> list[bytes]:
-    """Spread packets over pages, as many on each as the old ones had, for as long as that goes."""
-    lacing, content = bytearray(), b"".join(packets)
-    for packet in packets:
-        lacing += bytes([255]) * (len(packet) // 255) + bytes([len(packet) % 255])
+def _counts(left: int, old: Sequence[Page], tag: Tag) -> Sequence[int]:
+    """Return how many of so many laces each page takes.
+
+    It is as it was in a former state, or as it is now for as long as that goes.
+    """
+    if tag.exact and sum(tag.sizes) == left:
+        return tag.sizes
     counts: list[int] = []
-    left = len(lacing)
     for index, page in enumerate(old):
         after = len(old) - index - 1
         count = min(len(page.lacing) if after else 255, max(left - after, 1), left)
@@ -217,14 +219,22 @@ def _paged(packets: Sequence[bytes], old: Sequence[Page]) -> list[bytes]:
     while left:
         counts.append(min(left, 255))
         left -= counts[-1]
+    return counts
 
+
+def _paged(packets: Sequence[bytes], old: Sequence[Page], tag: Tag) -> list[bytes]:
+    """Spread packets over pages."""
+    lacing, content = bytearray(), b"".join(packets)
+    for packet in packets:
+        lacing += bytes([255]) * (len(packet) // 255) + bytes([len(packet) % 255])
+    counts = _counts(len(lacing), old, tag)
     pages, lace_at, content_at = [], 0, 0
     for index, count in enumerate(counts):
         laces = bytes(lacing[lace_at : lace_at + count])
         size = sum(laces)
         continued = lace_at > 0 and lacing[lace_at - 1] == 255
         last = index == len(counts) - 1
-        granule = old[-1].granule if last else (0 if min(laces) < 255 else _NO_PACKET_ENDS)
+        granule = old[-1].granule if last else (0 if min(laces, default=255) < 255 else _NO_PACKET_ENDS)
         flags = (_CONTINUED if continued else 0) | ((old[-1].flags & _LAST) if last else 0)
         page = replace(old[0], flags=flags, granule=granule, number=old[0].number + index, lacing=laces)
         pages.append(_page(page, content[content_at : content_at + size]))
