@@ -6,6 +6,7 @@ A *label* is what a model says ("Hip-Hop"); a *genre* is what a file's tag says 
 from __future__ import annotations
 
 import os
+import unicodedata
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -17,6 +18,22 @@ MtimePolicy = Literal["update", "keep"]
 HardlinkPolicy = Literal["skip", "break", "in-place"]
 ExistingPolicy = Literal["keep", "append", "replace", "replace-ours"]
 Id3v1Policy = Literal["sync", "leave"]
+
+LONGEST_GENRE: Final = 1000
+_JOINERS: Final = "\u200c\u200d"  # Persian and other scripts, and emoji, need them within a word
+
+
+def unfit_genre(name: str) -> str | None:
+    """Return why nobody may call a genre that, or None; a genre that a file has already is not asked."""
+    if not name:
+        return "must not be empty"
+    if name != name.strip():
+        return "must not begin or end with a space"
+    if len(name) > LONGEST_GENRE:
+        return f"must not be longer than {LONGEST_GENRE:,} characters"
+    if not all(c.isprintable() or c in _JOINERS or unicodedata.category(c) == "Zs" for c in name):
+        return "must not hold control characters"
+    return None
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from genretagd.config import Config, load_config
+from genretagd.config import Config, load_config, unfit_name
 from genretagd.domain import Outcome, Status
 from genretagd.errors import ConfigError, UsageError
 
@@ -36,12 +36,16 @@ def configuration(ctx: typer.Context) -> Config:
         if value != []
     }
     config = load_config(ctx.params.get("config"), overrides=overrides)
-    names = dict(config.genres)
+    names, problems = dict(config.genres), []
     for pair in ctx.params.get("genre") or ():
         label, separator, name = pair.partition("=")
         if not separator or not label:
-            raise ConfigError([f'--genre: must be LABEL=NAME, as in "Hip-Hop=Rap", not "{pair}"'])
+            problems.append(f'--genre: must be LABEL=NAME, as in "Hip-Hop=Rap", not "{pair}"')
+        elif wrong := unfit_name(name):
+            problems.append(f"--genre: {label}: {wrong}")
         names[label] = name
+    if problems:
+        raise ConfigError(problems)
     return dataclasses.replace(config, genres=names)
 
 

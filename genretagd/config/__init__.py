@@ -1,7 +1,7 @@
 """The configuration: every option, where it comes from, and what is wrong with it."""
 
 from genretagd.config.convert import NotConvertible, convert, did_you_mean, option, read_options
-from genretagd.config.loading import find_config, load_config, load_folder_config, option_section
+from genretagd.config.loading import find_config, load_config, load_folder_config, option_section, unfit_name
 from genretagd.config.schema import ActionConfig, Config, RootConfig
 
 __all__ = [
@@ -17,4 +17,5 @@ __all__ = [
     "option",
     "option_section",
     "read_options",
+    "unfit_name",
 ]

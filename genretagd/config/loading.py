@@ -20,6 +20,7 @@ from genretagd.config.convert import (
 )
 from genretagd.config.locate import key_lines, line_of
 from genretagd.config.schema import FOLDER_SECTIONS, SECTIONS, ActionConfig, Config, RootConfig
+from genretagd.domain import unfit_genre
 from genretagd.errors import ConfigError
 
 CONFIG_VARIABLE = "GENRETAGD_CONFIG"
@@ -172,9 +173,13 @@ class _DocumentReader:
             return self._problem(name, what=f"must be an array of tables, written [[{name}]]")
         if name == "genres":
             try:
-                return {**self._config.genres, **convert(table, Mapping[str, str])}
+                names = convert(table, Mapping[str, str])
             except NotConvertible as exc:
                 return self._problem(name, what=str(exc))
+            for label, given in names.items():
+                if wrong := unfit_name(given):
+                    self._problem(name, label, what=wrong)
+            return {**self._config.genres, **names}
         if name in self._sections:
             if isinstance(table, Mapping):
                 return self._section(name, table)
@@ -236,6 +241,11 @@ def _holds_time(value: Any) -> bool:
 def _owner(option_name: str) -> str:
     section = option_section(option_name)
     return f", this option belongs into [{section}]" if section else ""
+
+
+def unfit_name(name: str) -> str | None:
+    """Return what is wrong with the name for a label, or None; the empty one is for what is never written."""
+    return unfit_genre(name) if name else None
 
 
 def option_section(name: str) -> str | None:

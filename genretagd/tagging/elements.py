@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Literal, Protocol
@@ -107,13 +108,22 @@ class Document(Protocol):
 
 
 def with_values(tag: Tag, values: Mapping[str, Sequence[str]]) -> Tag:
-    """Return a tag whose fields of ours hold the given values, and none of ours besides."""
-    fresh = [
-        Element(name, raw)
-        for name, wanted in values.items()
-        if wanted
-        for raw in tag.row.encode(name, wanted)
-    ]
+    """Return a tag whose fields of ours hold the given values, and none of ours besides.
+
+    Raises
+    ------
+    UnsupportedError
+        Its kind cannot hold them.
+    """
+    try:
+        fresh = [
+            Element(name, raw)
+            for name, wanted in values.items()
+            if wanted
+            for raw in tag.row.encode(name, wanted)
+        ]
+    except (UnicodeEncodeError, struct.error, OverflowError) as exc:
+        raise UnsupportedError(f"a genre that no {tag.kind} tag can hold") from exc
     touched = tag.row.touched
     first = next((i for i, e in enumerate(tag.elements) if e.name in touched), len(tag.elements))
     before = [e for e in tag.elements[:first] if e.name not in touched]

@@ -152,7 +152,8 @@ _READERS: Final[dict[str, Callable[[BinaryIO], View]]] = {
 
 def differences(before: View, after: View, genres: Sequence[str]) -> str | None:
     """Return in words how a copy's view differs from what it should be, or None if it does not."""
-    if after[0] != tuple(genres):
+    # Bytes of a Vorbis comment that are no text are kept; mutagen shows replacement characters for them.
+    if after[0] != tuple(g.encode("utf-8", "surrogateescape").decode("utf-8", "replace") for g in genres):
         return f"another reader sees the genres {', '.join(after[0]) or 'none'}"
     if before[1] != after[1]:
         return "another reader sees a tag changed that should not be"

@@ -7,17 +7,14 @@ import stat
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Final
 
-from genretagd.domain import FileVersion, GenreTag, Provenance, TagChange, WriteOptions
+from genretagd.domain import FileVersion, GenreTag, Provenance, TagChange, WriteOptions, unfit_genre
 from genretagd.errors import FileChangedError, TagError, WriteRefusedError
 from genretagd.tagging import detect, edit, safe
 from genretagd.tagging.elements import DamagedError, Document, ProtectedError, Tag, UnsupportedError
 from genretagd.tagging.splice import Splice, Window, normalised
 from genretagd.tagging.sweeping import directory_of, half_written, sweep
 from genretagd.tagging.verify import Intention, check_copy
-
-LONGEST_GENRE: Final = 1000
 
 Choose = Callable[[Document], Sequence[Tag]]
 """Says which tags a document should have."""
@@ -64,6 +61,8 @@ class FileTagStore:
     ) -> TagChange:
         """Replace the genre fields of a file, all or nothing; untouched if nothing would change.
 
+        Genres that the file has already may be called anything; others must be fit for a name.
+
         Raises
         ------
         FileChangedError
@@ -73,11 +72,13 @@ class FileTagStore:
         TagError
             The write failed; the file is as it was.
         """
-        for genre in genres:
-            if not genre or not genre.isprintable() or genre != genre.strip() or len(genre) > LONGEST_GENRE:
-                raise TagError(path, f"{genre[:60]!r} cannot be a genre, choose another name", code="genre")
 
         def choose(document: Document) -> Sequence[Tag]:
+            own = edit.read(document).genres
+            for genre in genres:
+                if genre not in own and (problem := unfit_genre(genre)):
+                    what = f"{genre[:60]!r} cannot be a genre (it {problem}), choose another name"
+                    raise TagError(path, what, code="genre")
             return edit.wanted(document, genres, provenance=provenance, id3v1=options.id3v1)
 
         return self._change(path, choose, expected=expected, options=options)

@@ -92,6 +92,16 @@ def test_a_name_for_a_label_that_the_model_has_not_is_warned_of(genretagd, album
     assert 'the model has no label "Jaz", its name is never used (did you mean "Jazz"?)' in result.err
 
 
+@pytest.mark.parametrize("command", [("predict",), ("tag", "--dry-run"), ("tag",)], ids=" ".join)
+def test_a_name_that_no_genre_can_have_is_refused_before_any_track_is_touched(genretagd, album, command):
+    result = genretagd(*command, album, "--genre", "Jazz=Bebop ", "--genre", "Rock", "--genre", "Pop=")
+    assert result.status == 2
+    assert "--genre: Jazz: must not begin or end with a space" in result.err
+    assert 'not "Rock"' in result.err
+    assert "Pop" not in result.err
+    assert result.out == ""
+
+
 def test_a_dry_run_knows_what_we_wrote_and_what_somebody_changed_since(genretagd, album, monkeypatch):
     wish = ("--min-confidence", 0, "--existing", "replace-ours", "--genre", "Rock=Schlager")
     wish += ("--genre", "Reggae=Schlager", "--genre", "Jazz=Schlager", "--genre", "Disco=Schlager")

@@ -102,6 +102,8 @@ def test_an_option_outside_its_section_is_told_where_it_belongs(tmp_path):
         ("decision = 3", "must be a table, written [decision]"),
         ("roots = 3", "must be an array of tables, written [[roots]]"),
         ("[genres]\nRock = 3", "must be a text, not 3"),
+        ('[genres]\nRock = "Rock "', ":2: genres.Rock: must not begin or end with a space"),
+        ('[genres]\nRock = "Ro\\u0007ck"', "genres.Rock: must not hold control characters"),
         ('[tags]\nprotected = "Rock"', 'must be a list, not "Rock"'),
         ("[genres]\nRock = " + 20_000 * "[", "nested too deeply"),
         ('[plugins]\ndirectories = ["~nobody-of-this-name/plugins"]', "names the home of nobody"),

@@ -78,6 +78,26 @@ def test_a_pad_byte_that_is_not_empty_stays(returns: Callable[[bytes, str], byte
     assert data[12:] in returns(data, ".wav")
 
 
+@pytest.mark.parametrize("around", [b"", id3_tag(4, genre_frame(4, "Zouk"))], ids=["alone", "within ID3v2"])
+def test_a_genre_that_is_no_text_is_carried_over_or_nothing_is_written(
+    around: bytes, tmp_path: Path, store: FileTagStore, tag: Tag
+) -> None:
+    blocks, audio = flac_blocks(raw("flac.flac"))
+    comment = struct.pack("<III", 0, 1, 10) + b"GENRE=J\xf6zz"
+    path = tmp_path / "track.flac"
+    path.write_bytes(around + flac_file([b for b in blocks if b[0] != 4] + [(4, comment)], audio))
+    old = path.read_bytes()
+    (own,) = store.read_genres(path).genres
+    if around:
+        with pytest.raises(TagError, match="tag can hold"):
+            tag(path, (own, "Rock"))
+        assert path.read_bytes() == old
+    else:
+        tag(path, (own, "Rock"))
+        assert store.read_genres(path).genres == (own, "Rock")
+        assert b"GENRE=J\xf6zz" in path.read_bytes()
+
+
 def test_what_an_apev2_header_says_besides_is_kept(returns: Callable[[bytes, str], bytes]) -> None:
     tag = bytearray(apev2(Title="A title", Genre="Zouk"))
     tag[24:32] = b"reserved"

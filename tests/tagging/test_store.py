@@ -214,6 +214,46 @@ def test_what_cannot_be_a_genre_is_refused(genre: str, track: Path, tag: Tag) ->
     assert track.read_bytes() == old
 
 
+@pytest.mark.parametrize(
+    "genre", ["ロック\u3000ポップ", "موسیقی\u200cسنتی", "🏳\ufe0f\u200d🌈", "Jazz\xa0Fusion"]
+)
+def test_a_name_of_any_script_can_be_a_genre(genre: str, track: Path, tag: Tag, store: FileTagStore) -> None:
+    tag(track, [genre])
+    assert store.read_genres(track).genres == (genre,)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "mp3-id3v22",
+        "mp3-id3v23",
+        "mp3-id3v24",
+        "flac",
+        "opus",
+        "m4a-aac",
+        "wma",
+        "wavpack",
+        "aiff",
+        "wav-id3-first",
+    ],
+)
+@pytest.mark.parametrize(
+    "own", ["Jazz ", "Jazz\tFusion", "Jazz\u200b", "x" * 2000], ids=["space", "tab", "unseen", "long"]
+)
+def test_what_a_file_has_already_is_carried_over_whatever_it_is(
+    name: str, own: str, place: Place, tag: Tag, store: FileTagStore
+) -> None:
+    path = place(BY_ID[name])
+    file = mediafile.MediaFile(path)
+    file.genres = [own]
+    file.save()
+    tag(path, ("Rock", own))
+    assert store.read_genres(path).genres == ("Rock", own)
+    assert mediafile.MediaFile(path).genres == ["Rock", own]
+    with pytest.raises(TagError, match="cannot be a genre"):
+        tag(path, (own, "Rock "))
+
+
 def test_a_file_changed_since_it_was_read_is_left_alone(track: Path, store: FileTagStore) -> None:
     found = store.read_genres(track)
     os.utime(track, ns=(0, 1))
