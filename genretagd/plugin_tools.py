@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import stat
 import tempfile
 import unicodedata
 from collections.abc import Mapping
@@ -111,7 +112,8 @@ def _cut(name: str, max_bytes: int) -> str:
 def replace_file(path: Path, content: bytes) -> None:
     """Write a file so that readers and a power cut see the old content or the new one, whole.
 
-    An existing file keeps its mode. The directory must exist.
+    An existing file keeps its mode and group; a new one gets those of its directory, see `adopt_rights`.
+    The directory must exist.
 
     Raises
     ------
@@ -123,7 +125,7 @@ def replace_file(path: Path, content: bytes) -> None:
         with os.fdopen(descriptor, "wb") as file:
             file.write(content)
             file.flush()
-            os.fchmod(file.fileno(), _mode_of(path))
+            adopt_rights(file.fileno(), _model(path))
             os.fsync(file.fileno())
         Path(name).replace(path)
     except BaseException:
@@ -131,6 +133,123 @@ def replace_file(path: Path, content: bytes) -> None:
             Path(name).unlink()
         raise
     sync_directory(path.parent)
+
+
+def _model(path: Path) -> os.stat_result:
+    with contextlib.suppress(FileNotFoundError):
+        return path.stat()
+    return path.parent.stat()
+
+
+def append_line(path: Path, line: bytes, *, header: bytes = b"", sync: bool = False) -> None:
+    """Append a line to a file, whole or not at all.
+
+    What a power cut has left unfinished at the end stays on a line of its own.
+
+    Parameters
+    ----------
+    path : Path
+        The file; made where it is missing. Its directory must exist.
+    line : bytes
+        The line, with its end.
+    header : bytes, optional
+        Is written before the line where the file is empty.
+    sync : bool, optional
+        Return only when the line would survive a power cut.
+
+    Raises
+    ------
+    OSError
+        It cannot be written, as on a full disk; the file is as long as it was.
+    """
+    with path.open("ab+", buffering=0) as file:
+        with contextlib.suppress(ImportError, OSError):  # no POSIX, or a file system without locks
+            import fcntl  # noqa: PLC0415 - POSIX only
+
+            fcntl.flock(file, fcntl.LOCK_EX)
+        size = os.fstat(file.fileno()).st_size
+        if not size:
+            line = header + line
+        elif os.pread(file.fileno(), 1, size - 1) != b"\n":
+            line = b"\n" + line
+        try:
+            while line:
+                line = line[file.write(line) :]
+            if sync:
+                os.fsync(file.fileno())
+        except BaseException:
+            file.truncate(size)
+            raise
+
+
+def make_directories(path: Path) -> None:
+    """Make a directory and what is missing above it, each with the rights of the one above it.
+
+    Raises
+    ------
+    OSError
+        It cannot be made, or something else has its name.
+    """
+    if path.is_dir():
+        return
+    make_directories(path.parent)
+    path.mkdir(mode=0o700)
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    try:
+        adopt_rights(descriptor, path.parent.stat())
+    finally:
+        os.close(descriptor)
+
+
+def adopt_rights(descriptor: int, model: os.stat_result) -> None:
+    """Give a new file or directory of ours the mode, group and owner of another, as far as we may.
+
+    So whoever can read what was there can read what is new, whatever the umask of a service is. A
+    file that is modelled on a directory is not executable. Where the group cannot be given, ours may
+    do no more than everybody.
+    """
+    found = os.fstat(descriptor)
+    mode = stat.S_IMODE(model.st_mode)
+    if stat.S_ISDIR(model.st_mode):
+        mode = mode | 0o700 if stat.S_ISDIR(found.st_mode) else mode & 0o666 | 0o600
+    for owner in (model.st_uid, -1):
+        with contextlib.suppress(OSError):
+            os.fchown(descriptor, owner, model.st_gid)
+            break
+    else:
+        if found.st_gid != model.st_gid:
+            mode = mode & ~0o2070 | (mode & mode >> 3 & 0o007) << 3
+    with contextlib.suppress(OSError):  # some file systems have no modes
+        os.fchmod(descriptor, mode)
+
+
+def relative_path(path: Path, folder: Path) -> Path:
+    """Return the way from a folder to a track, whatever the spelling of either is.
+
+    ``..`` and the symbolic links that lead to both are resolved, so that one track has one way. A
+    link stays in the way where it saves going up: inside a library it is a folder like any other,
+    and whoever is told of the track may know nothing but the library.
+    """
+    here = os.path.realpath(folder)
+    best = _way(path.parent, path.name, here)
+    for above in path.parents:
+        rest = path.relative_to(above)
+        if ".." in rest.parts:
+            break
+        way = _way(above, rest, here)
+        if way.parts.count("..") < best.parts.count(".."):
+            best = way
+    return best
+
+
+def path_below(path: Path, folder: Path) -> Path | None:
+    """Return where a track is below a folder, whatever the spelling of either is; None if it is not."""
+    way = relative_path(path, folder)
+    return None if ".." in way.parts else way
+
+
+def _way(above: Path, rest: Path | str, here: str) -> Path:
+    return Path(os.path.relpath(os.path.realpath(above), here), rest)
 
 
 def sync_directory(directory: Path) -> None:
@@ -181,12 +300,3 @@ def state_directory() -> Path:
     path = Path(place)
     path.mkdir(mode=0o700, parents=True, exist_ok=True)
     return path
-
-
-def _mode_of(path: Path) -> int:
-    try:
-        return path.stat().st_mode & 0o7777
-    except OSError:
-        mask = os.umask(0)
-        os.umask(mask)
-        return 0o666 & ~mask

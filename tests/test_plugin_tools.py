@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import pickle
+import resource
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,8 +17,13 @@ from genretagd.errors import PluginError
 from genretagd.plugin_tools import (
     MAX_NAME_BYTES,
     Secret,
+    adopt_rights,
+    append_line,
     http_error,
+    make_directories,
+    path_below,
     read_secret,
+    relative_path,
     replace_file,
     safe_file_name,
     state_directory,
@@ -68,13 +75,111 @@ def test_a_file_is_replaced_whole_and_keeps_its_mode(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["list"]
 
 
-def test_a_new_file_has_the_usual_mode(tmp_path: Path) -> None:
-    previous = os.umask(0o027)
+@pytest.fixture
+def service_umask() -> Iterator[None]:
+    previous = os.umask(0o077)
+    yield
+    os.umask(previous)
+
+
+@pytest.mark.parametrize(
+    ("above", "folder", "file"),
+    [(0o755, 0o755, 0o644), (0o2775, 0o2775, 0o664), (0o700, 0o700, 0o600), (0o511, 0o711, 0o600)],
+    ids=["everybody", "a-group", "nobody-else", "read-only"],
+)
+@pytest.mark.usefixtures("service_umask")
+def test_who_could_read_the_folder_can_read_what_is_new_in_it(
+    tmp_path: Path, above: int, folder: int, file: int
+) -> None:
+    if above == 0o511 and os.getuid():
+        pytest.skip("nobody but root can write there")
+    tmp_path.chmod(above)
+    make_directories(tmp_path / "one" / "two")
+    replace_file(tmp_path / "list", b"new")
+    for path, mode in (("one", folder), ("one/two", folder), ("list", file)):
+        assert (tmp_path / path).stat().st_mode & 0o7777 == mode, path
+
+
+def test_a_group_that_cannot_be_given_is_not_replaced_by_one_that_may_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*_: object) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(os, "fchown", refused)
+    status = list(tmp_path.stat()[:10])
+    status[0], status[5] = 0o042775, status[5] + 1
+    descriptor = os.open(tmp_path, os.O_RDONLY)
+    adopt_rights(descriptor, os.stat_result(status))
+    os.close(descriptor)
+    assert tmp_path.stat().st_mode & 0o7777 == 0o755
+
+
+def test_a_directory_whose_name_is_taken_is_not_made(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(OSError, match=r"exists|[Nn]ot a directory"):
+        make_directories(tmp_path / "file")
+
+
+def test_a_line_that_does_not_fit_leaves_the_file_as_it_was(tmp_path: Path) -> None:
+    file = tmp_path / "log"
+    append_line(file, b"one\n", header=b"header\n", sync=True)
+    _, most = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(
+        resource.RLIMIT_FSIZE, (file.stat().st_size + 2, most)
+    )  # two bytes are left, as it were
     try:
-        replace_file(tmp_path / "list", b"new")
+        with pytest.raises(OSError, match="too large"):
+            append_line(file, b"two\n")
     finally:
-        os.umask(previous)
-    assert (tmp_path / "list").stat().st_mode & 0o777 == 0o640
+        resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
+    assert file.read_bytes() == b"header\none\n"
+
+
+def test_a_line_that_a_power_cut_left_unfinished_stays_alone(tmp_path: Path) -> None:
+    (tmp_path / "log").write_bytes(b"one\ntw")
+    append_line(tmp_path / "log", b"three\n", header=b"header\n")
+    assert (tmp_path / "log").read_bytes() == b"one\ntw\nthree\n"
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Path:
+    """A disk, its library ``real/Music``, links to it and from it, and a folder beside."""
+    for folder in ("real/Music/Rock", "real/Music/Playlists", "other", "beside"):
+        (tmp_path / folder).mkdir(parents=True)
+    (tmp_path / "Music").symlink_to("real/Music")
+    (tmp_path / "real/Music/linked").symlink_to(tmp_path / "other")
+    (tmp_path / "lists").symlink_to("real/Music/Playlists")
+    (tmp_path / "rock").symlink_to("Music/Rock")
+    return tmp_path
+
+
+SPELLINGS = ["Music", "real/Music", "beside/../Music", "real/../Music/Playlists/..", "lists/.."]
+
+
+@pytest.mark.parametrize("music", SPELLINGS)
+@pytest.mark.parametrize("told", SPELLINGS)
+@pytest.mark.parametrize("track", ["Rock/a.mp3", "a.mp3", "linked/a.mp3", "gone/a.mp3"])
+def test_the_spelling_of_a_library_makes_no_difference(disk: Path, music: str, told: str, track: str) -> None:
+    folder, path = disk / music, disk / told / track
+    assert path_below(path, folder) == Path(track)
+    assert relative_path(path, folder / "Playlists") == Path("..", track)
+
+
+@pytest.mark.parametrize(
+    ("path", "below"),
+    [
+        ("rock/a.mp3", "Rock/a.mp3"),
+        ("beside/../rock/a.mp3", "Rock/a.mp3"),
+        ("Music/linked/../b.mp3", None),
+        ("other/a.mp3", None),
+        ("Musical/a.mp3", None),
+    ],
+)
+def test_what_is_below_a_library_is_told_by_where_it_is(disk: Path, path: str, below: str | None) -> None:
+    assert path_below(disk / path, disk / "Music") == (below and Path(below))
+    way = relative_path(disk / path, disk / "lists")
+    assert os.path.realpath(disk / "real/Music/Playlists" / way) == os.path.realpath(disk / path)
 
 
 def test_a_rewrite_that_fails_leaves_the_old_file_and_nothing_else(
