@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import csv
 import io
+import os
+from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
-from genretagd.api import PluginError, TrackTagged, event_to_json
+from genretagd.api import PluginError, TrackTagged, append_line, event_to_json
 
 COLUMNS = ("at", "path", "before", "after", "confidence", "model", "key")
 
@@ -17,7 +21,8 @@ class CsvLog:
     """Append every tagged track to a CSV file that spreadsheets open.
 
     An event that is delivered twice stands there twice, with the same ``key``. A text that a
-    spreadsheet would run as a formula gets an apostrophe in front.
+    spreadsheet would run as a formula gets an apostrophe in front. A row that a power cut has left
+    unfinished stays a row of its own.
 
     Attributes
     ----------
@@ -56,13 +61,23 @@ class CsvLog:
             event.prediction.model if event.prediction else "",
             event.key,
         )
-        with self.path.open("ab") as file:
-            text = io.StringIO(newline="")
-            writer = csv.writer(text)
-            if not file.tell():
-                writer.writerow(COLUMNS)
-            writer.writerow([_harmless(cell) for cell in row])
-            file.write(text.getvalue().encode("utf-8"))
+        append_line(self.path, _open_cell(self.path) + _csv(row), header=_csv(COLUMNS))
+
+
+def _csv(row: Iterable[str]) -> bytes:
+    text = io.StringIO(newline="")
+    csv.writer(text).writerow([_harmless(cell) for cell in row])
+    return text.getvalue().encode("utf-8")
+
+
+def _open_cell(path: Path) -> bytes:
+    """Return what ends a cell in which the file breaks off; nothing where its last row is whole."""
+    with suppress(FileNotFoundError), path.open("rb") as file:
+        if file.seek(0, os.SEEK_END) and os.pread(file.fileno(), 1, file.tell() - 1) != b"\n":
+            file.seek(0)
+            if sum(block.count(b'"') for block in iter(partial(file.read, 1 << 20), b"")) % 2:
+                return b'"\r\n'
+    return b""
 
 
 def _harmless(cell: str) -> str:

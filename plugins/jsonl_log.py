@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from genretagd.api import PluginError, TrackEvent, event_to_text
+from genretagd.api import PluginError, TrackEvent, append_line, event_to_text
 
 
 @dataclass(frozen=True)
 class JsonlLog:
     """Append every event to a file, one JSON object per line.
 
-    An event that is delivered twice stands there twice, with the same ``key``.
+    An event that is delivered twice stands there twice, with the same ``key``. A line that a power
+    cut has left unfinished stays alone.
 
     Attributes
     ----------
@@ -38,13 +38,6 @@ class JsonlLog:
 
     def on_tagged(self, event: TrackEvent) -> None:
         """Append an event."""
-        with self.path.open("ab+") as file:
-            if file.tell() and _last_byte(file.fileno(), file.tell()) != b"\n":
-                file.write(b"\n")  # a line that a power cut left unfinished stays alone
-            file.write(event_to_text(event).encode("ascii") + b"\n")
+        append_line(self.path, event_to_text(event).encode("ascii") + b"\n")
 
     on_unsure = on_failed = on_moved = on_tagged
-
-
-def _last_byte(descriptor: int, size: int) -> bytes:
-    return os.pread(descriptor, 1, size - 1)

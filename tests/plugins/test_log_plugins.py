@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import resource
 from pathlib import Path
 
 import pytest
@@ -54,6 +55,41 @@ def test_the_csv_log_has_one_header_and_a_row_per_track(start: Start, tmp_path: 
         ("Other", "Rock; Pop", "0.8550"),
         ("", "Jazz", "0.8550"),
     ]
+
+
+def test_a_row_that_a_power_cut_left_unfinished_does_not_spoil_the_next(start: Start, tmp_path: Path) -> None:
+    whole = tmp_path / "whole.csv"
+    plugin = start("csv_log", path=whole)
+    plugin.tell(tagged(tmp_path / "a.mp3", "Rock"))
+    plugin.tell(tagged(tmp_path / 'one\ntwo, "three".mp3', "Rock"))
+    content = whole.read_bytes()
+    rows = content.splitlines(keepends=True)[:2]
+    last = start("csv_log", path=tmp_path / "torn.csv")
+    for length in range(len(b"".join(rows)) + 1, len(content), 7):
+        if content[length - 1 : length] == b"\n":
+            continue
+        (tmp_path / "torn.csv").write_bytes(content[:length])
+        last.tell(tagged(tmp_path / "b.mp3", "Jazz"))
+        with (tmp_path / "torn.csv").open(newline="", encoding="utf-8") as file:
+            found = list(csv.DictReader(file))
+        assert [row["after"] for row in (found[0], found[-1])] == ["Rock", "Jazz"], length
+        assert None not in found[-1]
+
+
+@pytest.mark.parametrize("name", ["jsonl_log", "csv_log"])
+def test_a_line_that_does_not_fit_on_the_disk_leaves_nothing(start: Start, tmp_path: Path, name: str) -> None:
+    log = tmp_path / "log"
+    start(name, path=log).tell(tagged(tmp_path / "a.mp3", "Rock"))
+    before = log.read_bytes()
+    _, most = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) + 40, most))  # the plugin's process inherits it
+    try:
+        plugin = start(name, path=log)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
+    with pytest.raises(DeliveryError, match="too large"):
+        plugin.tell(tagged(tmp_path / "b.mp3", "Rock"))
+    assert log.read_bytes() == before
 
 
 def test_hostile_names_stay_in_their_cell_of_the_csv_log(start: Start, tmp_path: Path, hostile: str) -> None:
