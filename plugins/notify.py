@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from genretagd.api import DeliveryError, Idle, PluginError, Secret, TrackFailed, TrackTagged
@@ -11,6 +13,9 @@ from genretagd.api import DeliveryError, Idle, PluginError, Secret, TrackFailed,
 @dataclass(frozen=True)
 class Notify:
     """Send one message about all that was done, once there is nothing more to tag.
+
+    A message that no service takes is sent again later; with one that takes it, it counts as sent, and
+    the log says which of the others did not.
 
     Attributes
     ----------
@@ -53,25 +58,47 @@ class Notify:
         counts = [f"{len(lines)} {word}" for word, lines in told.items() if lines or word == "tagged"]
         title = f"genretagd: {', '.join(counts)}"
         body = "\n".join(line for lines in told.values() for line in self._some(lines))
-        if not self._services().notify(title=title, body=body, body_format="text"):
-            raise DeliveryError("a service did not take the message")
+        self._send(title, body)
         for lines in told.values():
             lines.clear()
+
+    def _send(self, title: str, body: str) -> None:
+        services = self._services()
+        with ThreadPoolExecutor(len(services)) as threads:
+            send = partial(_sent, title=title, body=body)
+            refused = [n for n, sent in enumerate(threads.map(send, services), start=1) if not sent]
+        told = f"urls: {_numbers(refused)} did not take the message"
+        if len(refused) == len(services):
+            raise DeliveryError(told)
+        if refused:
+            print(told)  # not sent again: the others would get it twice
 
     def _some(self, lines: list[str]) -> list[str]:
         left = len(lines) - self.lines
         return lines[: self.lines] + ([f"and {left} more"] if left > 0 else [])
 
-    def _services(self) -> Any:
+    def _services(self) -> list[Any]:
         try:
             import apprise  # noqa: PLC0415 - an optional part of the installation
         except ImportError as exc:
             raise PluginError('apprise: is missing, run "pip install genretagd[notify]"') from exc
-        services = apprise.Apprise()
+        if not self.urls:
+            raise PluginError("urls: is empty, name the place of an address")
+        services = []
         for number, url in enumerate(self.urls, start=1):
-            if not services.add(url.reveal()):
+            service = apprise.Apprise()
+            if not service.add(url.reveal()):
                 raise PluginError(f"urls: Apprise does not understand number {number}")
+            services.append(service)
         return services
+
+
+def _sent(service: Any, *, title: str, body: str) -> bool:
+    return bool(service.notify(title=title, body=body, body_format="text"))
+
+
+def _numbers(numbers: list[int]) -> str:
+    return f"number{'s' * (len(numbers) > 1)} {', '.join(map(str, numbers))}"
 
 
 def _shown(text: str) -> str:

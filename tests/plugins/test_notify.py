@@ -33,7 +33,7 @@ class Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         assert self.path.startswith(WAY)
         self.server.got.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
-        self.send_response(self.server.status)
+        self.send_response(500 if self.path.startswith(f"{WAY}/broken") else self.server.status)
         self.send_header("Content-Length", "0")
         self.end_headers()
 
@@ -104,6 +104,25 @@ def test_a_service_that_refuses_is_asked_again(
     assert len(service.got) == 2
 
 
+def test_a_message_that_one_service_took_is_not_sent_to_it_again(
+    service: Service, start: Start, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    urls = []
+    for name in ("broken", "phone"):
+        (tmp_path / name).write_text(f"json://127.0.0.1:{service.server_port}{WAY}/{name}\n")
+        urls.append(f"file:{tmp_path}/{name}")
+    plugin = start("notify", urls=urls)
+    for number in range(2):
+        plugin.tell(tagged(tmp_path / f"{number}.mp3", "Rock"))
+        plugin.tell(idle())
+    assert [message["message"] for message in service.got] == ["0.mp3: Rock"] * 2 + ["1.mp3: Rock"] * 2
+    assert [record.getMessage() for record in caplog.records] == [
+        "printed: urls: number 1 did not take the message"
+    ] * 2
+    assert WAY not in caplog.text
+
+
 def test_hostile_names_stay_on_their_line(plugin: HostedPlugin, service: Service, tmp_path: Path) -> None:
     for number, text in enumerate(HOSTILE.values(), start=1):
         plugin.tell(tagged(tmp_path / file_name(text), text))
@@ -111,6 +130,10 @@ def test_hostile_names_stay_on_their_line(plugin: HostedPlugin, service: Service
         assert len(service.got) == number
         assert "\n" not in service.got[-1]["message"].strip()
         assert len(service.got[-1]["message"]) < 300
+
+
+def test_no_address_fails_the_check(start: Start) -> None:
+    assert start("notify", expect_ready=False, urls=[]).status == "CHECK_FAILED"
 
 
 def test_an_address_that_apprise_does_not_know_fails_the_check_unseen(start: Start, tmp_path: Path) -> None:
