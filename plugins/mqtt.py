@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import time
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 from genretagd.api import (
     DeliveryError,
@@ -18,13 +19,19 @@ from genretagd.api import (
 )
 
 
+class _Message(NamedTuple):
+    topic: str
+    payload: str
+    retain: bool = False
+
+
 @dataclass(frozen=True)
 class Mqtt:
     """Publish events to an MQTT broker, with sensors that Home Assistant finds by itself.
 
     An event goes to ``TOPIC/tagged``, ``TOPIC/unsure``, ``TOPIC/failed`` or ``TOPIC/moved`` as
-    JSON; the last tagged track also stays at ``TOPIC/last``, and ``TOPIC/availability`` says
-    ``online`` or ``offline``.
+    JSON; the last tagged track also stays at ``TOPIC/last``. Each event has a connection of its own,
+    so the broker never holds one that is dead, and nothing waits here to be sent a second time.
 
     Attributes
     ----------
@@ -64,87 +71,88 @@ class Mqtt:
     def check(self) -> None:
         """Connect, and tell Home Assistant what there is."""
         try:
-            self._publish("availability", "online", retain=True)
-            for name, payload in self._sensors().items():
-                self._publish_to(f"{self.discovery}/sensor/genretagd/{name}/config", payload, retain=True)
+            self._publish(
+                _Message(f"{self.discovery}/sensor/genretagd/{name}/config", payload, retain=True)
+                for name, payload in self._sensors().items()
+            )
         except DeliveryError as exc:
             raise PluginError(str(exc)) from exc
 
     def on_tagged(self, event: TrackTagged) -> None:
         """Publish a tagged track, and keep it as the last one."""
-        self._tell(event)
         found = event_to_json(event)
         last = {"genre": "; ".join(event.after)[:255], "path": found["path"], "at": found["at"]}
         last |= {"confidence": event.confidence, "before": list(event.before)}
-        self._publish("last", json.dumps(last), retain=True)
+        kept = _Message(f"{self.topic}/last", json.dumps(last), retain=True)
+        self._publish([self._message(event), kept])
 
     def on_unsure(self, event: TrackEvent) -> None:
         """Publish any other event."""
-        self._tell(event)
+        self._publish([self._message(event)])
 
     on_failed = on_moved = on_unsure
 
-    def close(self) -> None:
-        """Say goodbye."""
-        if "_client" in self.__dict__:
-            self._publish("availability", "offline", retain=True)
-            self._client.disconnect()
-            self._client.loop_stop()
+    def _message(self, event: TrackEvent) -> _Message:
+        return _Message(f"{self.topic}/{event.kind}", event_to_text(event))
 
-    def _tell(self, event: TrackEvent) -> None:
-        self._publish(event.kind, event_to_text(event))
-
-    def _publish(self, below: str, payload: str, *, retain: bool = False) -> None:
-        self._publish_to(f"{self.topic}/{below}", payload, retain=retain)
-
-    def _publish_to(self, topic: str, payload: str, *, retain: bool) -> None:
+    def _publish(self, messages: Iterable[_Message]) -> None:
+        """Connect, publish, wait until the broker has confirmed, and disconnect."""
+        client, refusals = self._client()
         try:
-            sent = self._client.publish(topic, payload, qos=1, retain=retain)
-            sent.wait_for_publish(self.timeout_seconds)
+            client.connect(self.host, self.port)
+        except OSError as exc:
+            raise DeliveryError(f"{self.host}: the broker cannot be reached: {exc}") from exc
+        deadline = time.monotonic() + self.timeout_seconds
+        try:
+            self._wait(client, client.is_connected, deadline, refusals)
+            sent = [client.publish(topic, text, qos=1, retain=retain) for topic, text, retain in messages]
+            self._wait(client, lambda: all(one.is_published() for one in sent), deadline, refusals)
         except (OSError, RuntimeError, ValueError) as exc:
             raise DeliveryError(f"{self.host}: cannot publish: {exc}") from exc
-        if not sent.is_published():
-            raise DeliveryError(f"{self.host}: the broker does not confirm")
+        finally:
+            client.disconnect()
 
-    @cached_property
-    def _client(self) -> Any:
-        """The connection, made at its first use; afterwards it comes back by itself."""
+    def _wait(
+        self, client: Any, condition: Callable[[], bool], deadline: float, refusals: Sequence[str]
+    ) -> None:
+        while not condition():
+            left = deadline - time.monotonic()
+            if left <= 0:
+                raise DeliveryError(f"{self.host}: the broker does not confirm")
+            failed = client.loop(left)
+            if refusals:
+                raise DeliveryError(f"{self.host}: the broker refuses: {refusals[0]}")
+            if failed:
+                raise DeliveryError(f"{self.host}: the broker broke off")
+
+    def _client(self) -> tuple[Any, list[str]]:
+        """Return a client that is not yet connected, and the list in which a refusal will be."""
         try:
             from paho.mqtt import client as paho  # noqa: PLC0415 - an optional part of the installation
         except ImportError as exc:
             raise PluginError('paho-mqtt: is missing, run "pip install genretagd[plugins]"') from exc
 
-        client = paho.Client(paho.CallbackAPIVersion.VERSION2)
-        client.connect_timeout = self.timeout_seconds
         refusals: list[str] = []
 
         def connected(_client: Any, _data: Any, _flags: Any, reason: Any, _properties: Any) -> None:
             if reason.is_failure:
                 refusals.append(str(reason))
 
+        client = paho.Client(paho.CallbackAPIVersion.VERSION2)
+        client.connect_timeout = self.timeout_seconds
         client.on_connect = connected
         if self.username:
             client.username_pw_set(self.username, self.password.reveal() if self.password else None)
         if self.tls:
             client.tls_set()
-        client.will_set(f"{self.topic}/availability", "offline", qos=1, retain=True)
-        try:
-            client.connect(self.host, self.port)
-        except OSError as exc:
-            raise DeliveryError(f"{self.host}: the broker cannot be reached: {exc}") from exc
-        client.loop_start()
-        return client
+        return client, refusals
 
     def _sensors(self) -> dict[str, str]:
         """Return Home Assistant's discovery payloads: the last genre, and the last track."""
         if not self.discovery:
             return {}
         device = {"identifiers": ["genretagd"], "name": "genretagd"}
-        shared = {
-            "device": device,
-            "state_topic": f"{self.topic}/last",
-            "availability_topic": f"{self.topic}/availability",
-        }
+        shared = {"device": device, "state_topic": f"{self.topic}/last"}
         genre = {"name": "Last genre", "unique_id": "genretagd_last_genre", "icon": "mdi:music-note"}
         genre |= {"value_template": "{{ value_json.genre }}", "json_attributes_topic": f"{self.topic}/last"}
         track = {"name": "Last track", "unique_id": "genretagd_last_track", "icon": "mdi:file-music"}

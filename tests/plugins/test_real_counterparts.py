@@ -180,13 +180,11 @@ class Broker:
             pytest.skip("needs mosquitto (Debian's package mosquitto)")
         paho = pytest.importorskip("paho.mqtt.client", reason="needs paho-mqtt, of the extra [plugins]")
         self.port = free_port()
-        password_file = folder / "passwords"
         config = folder / "mosquitto.conf"
         config.write_text(f"listener {self.port} 127.0.0.1\nallow_anonymous true\npersistence false\n")
         self.process = subprocess.Popen(
             [program, "-c", str(config)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
-        assert not password_file.exists()
         eventually(lambda: accepts(self.port))
         self.got: list[tuple[str, str, bool]] = []
         self.client = paho.Client(paho.CallbackAPIVersion.VERSION2)
@@ -221,19 +219,9 @@ def test_mosquitto_gets_events_the_last_track_and_home_assistants_sensors(
     assert event_from_text(broker.last("music/tags/tagged") or "") == event
     last = json.loads(broker.last("music/tags/last") or "")
     assert (last["genre"], last["path"]) == ("Rock; Pop", str(tmp_path / "a.mp3"))
-    assert broker.last("music/tags/availability") == "online"
     sensor = json.loads(broker.last("homeassistant/sensor/genretagd/last_genre/config") or "")
     assert sensor["state_topic"] == "music/tags/last"
-    assert sensor["availability_topic"] == "music/tags/availability"
     plugin.close()
-    eventually(lambda: broker.last("music/tags/availability") == "offline")
-
-
-def test_mosquitto_says_offline_for_a_plugin_that_was_killed(broker: Broker, start: Start) -> None:
-    plugin = start("mqtt", host="127.0.0.1", port=broker.port, discovery="")
-    eventually(lambda: broker.last("genretagd/availability") == "online")
-    plugin.drop()
-    eventually(lambda: broker.last("genretagd/availability") == "offline")
 
 
 def test_hostile_names_reach_mosquitto_under_the_same_topics(
@@ -245,11 +233,7 @@ def test_hostile_names_reach_mosquitto_under_the_same_topics(
         plugin.tell(event)
         eventually(lambda key=event.key: key in (broker.last("genretagd/tagged") or ""))
         assert event_from_text(broker.last("genretagd/tagged") or "").path == event.path
-    assert {topic for topic, *_ in broker.got} == {
-        "genretagd/tagged",
-        "genretagd/last",
-        "genretagd/availability",
-    }
+    assert {topic for topic, *_ in broker.got} == {"genretagd/tagged", "genretagd/last"}
 
 
 def test_no_broker_fails_the_check(start: Start) -> None:
