@@ -7,7 +7,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from genretagd.api import DeliveryError, Idle, PluginError, Secret, TrackMoved, TrackTagged, http_error
+from genretagd.api import (
+    DeliveryError,
+    Idle,
+    PluginError,
+    Secret,
+    TrackMoved,
+    TrackTagged,
+    http_error,
+    path_below,
+)
 
 
 @dataclass(frozen=True)
@@ -21,7 +30,8 @@ class JellyfinRescan:
     api_key : Secret
         A key made in its dashboard.
     paths : mapping of str to str
-        Where the server sees our folders, if elsewhere: ``{"/srv/music" = "/media/music"}``.
+        Where the server sees our folders, if elsewhere: ``{"/srv/music" = "/media/music"}``. Also
+        needed where its library is a symbolic link: ``{"~/Music" = "/home/me/Music"}``.
     max_tracks : int
         With more tracks than this, the whole library is looked at instead.
     timeout_seconds : float
@@ -64,8 +74,8 @@ class JellyfinRescan:
 
     def _theirs(self, path: Path) -> str:
         for ours, theirs in self.paths.items():
-            if path.is_relative_to(ours):
-                path = Path(theirs) / path.relative_to(ours)
+            if inside := path_below(path, Path(ours).expanduser()):
+                path = Path(theirs) / inside
                 break
         return os.fsencode(path).decode("utf-8", "replace")
 

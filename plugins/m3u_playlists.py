@@ -8,7 +8,16 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from genretagd.api import Idle, PluginError, TrackMoved, TrackTagged, replace_file, safe_file_name
+from genretagd.api import (
+    Idle,
+    PluginError,
+    TrackMoved,
+    TrackTagged,
+    make_directories,
+    relative_path,
+    replace_file,
+    safe_file_name,
+)
 
 MARK = b"#GENRETAGD keeps this playlist; without this line it is left alone"
 TITLE = b"#PLAYLIST:"
@@ -56,34 +65,36 @@ class M3uPlaylists:
 
     directory: Path
     relative: bool = True
-    _genres: dict[Path, tuple[str, ...]] = field(default_factory=dict, init=False, repr=False)
-    _gone: dict[Path, Path] = field(default_factory=dict, init=False, repr=False)
+    _genres: dict[bytes, tuple[str, ...]] = field(default_factory=dict, init=False, repr=False)
+    _gone: dict[bytes, bytes] = field(default_factory=dict, init=False, repr=False)
 
     def check(self) -> None:
         """Make the directory."""
         try:
-            self.directory.mkdir(parents=True, exist_ok=True)
+            make_directories(self.directory)
         except OSError as exc:
             raise PluginError(f"{self.directory}: cannot be made: {exc.strerror}") from exc
 
     def on_tagged(self, event: TrackTagged) -> None:
         """Remember the track until there is time to write."""
-        self._genres[event.path] = event.after
-        self._gone.pop(event.path, None)
+        line = self._line(event.path)
+        self._genres[line] = event.after
+        self._gone.pop(line, None)
 
     def on_moved(self, event: TrackMoved) -> None:
         """Remember where the track went."""
-        if event.moved_from in self._genres:
-            self._genres[event.path] = self._genres.pop(event.moved_from)
-        self._gone[event.moved_from] = event.path
+        old, new = self._line(event.moved_from), self._line(event.path)
+        if old in self._genres:
+            self._genres[new] = self._genres.pop(old)
+        self._gone[old] = new
 
     def on_idle(self, event: Idle) -> None:  # noqa: ARG002 - every handler is told its event
         """Rewrite the playlists that change."""
         playlists = dict(self._read())
         for old, new in self._gone.items():
             self._follow(playlists, old, new)
-        for path, genres in self._genres.items():
-            self._place(playlists, path, {_title(genre) for genre in genres})
+        for line, genres in self._genres.items():
+            self._place(playlists, line, {_title(genre) for genre in genres})
         for file, playlist in playlists.items():
             if playlist.changed and playlist.lines:
                 replace_file(file, playlist.content())
@@ -92,36 +103,39 @@ class M3uPlaylists:
         self._genres.clear()
         self._gone.clear()
 
-    def _follow(self, playlists: dict[Path, _Playlist], old: Path, new: Path) -> None:
+    def _follow(self, playlists: dict[Path, _Playlist], old: bytes, new: bytes) -> None:
         for playlist in playlists.values():
-            if self._line(old) in playlist.lines:
-                playlist.remove(self._line(old))
+            if old in playlist.lines:
+                playlist.remove(old)
                 if new not in self._genres:
-                    self._add(playlist, new)
+                    _add(playlist, new)
 
-    def _place(self, playlists: dict[Path, _Playlist], path: Path, titles: set[bytes]) -> None:
+    def _place(self, playlists: dict[Path, _Playlist], line: bytes, titles: set[bytes]) -> None:
         for playlist in playlists.values():
             if playlist.title not in titles:
-                playlist.remove(self._line(path))
+                playlist.remove(line)
         for title in sorted(titles):
-            self._add(_titled(playlists, title, self.directory), path)
-
-    def _add(self, playlist: _Playlist, path: Path) -> None:
-        line = self._line(path)
-        if b"\n" in line or b"\r" in line:
-            print(f"{str(path)!r}: has a line break in its name, which no playlist can hold")
-        else:
-            playlist.add(line)
+            _add(_titled(playlists, title, self.directory), line)
 
     def _line(self, path: Path) -> bytes:
-        text = os.path.relpath(path, self.directory) if self.relative else os.fspath(path)
-        line = os.fsencode(text)
+        """Return a track's line, the same for all spellings of its path."""
+        way = relative_path(path, self.directory)
+        if not self.relative:
+            way = Path(os.path.normpath(self.directory.resolve() / way))
+        line = os.fsencode(way)
         return b"./" + line if line.startswith((b"#", b" ")) else line
 
     def _read(self) -> Iterable[tuple[Path, _Playlist]]:
         for file in sorted(self.directory.glob("*.m3u8")):
             if playlist := _ours(file):
                 yield file, playlist
+
+
+def _add(playlist: _Playlist, line: bytes) -> None:
+    if b"\n" in line or b"\r" in line:
+        print(f"{os.fsdecode(line)!r}: has a line break in its name, which no playlist can hold")
+    else:
+        playlist.add(line)
 
 
 def _ours(file: Path) -> _Playlist | None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Protocol
 
-from genretagd.api import DeliveryError, Idle, PluginError, Secret, TrackMoved, TrackTagged
+from genretagd.api import DeliveryError, Idle, PluginError, Secret, TrackMoved, TrackTagged, path_below
 
 
 class _Connection(Protocol):
@@ -84,11 +84,10 @@ class MpdUpdate:
         self._folders.clear()
 
     def _remember(self, path: Path) -> None:
-        try:
-            inside = path.parent.relative_to(self.music_directory)
-        except ValueError:
+        inside = path_below(path, self.music_directory)
+        if inside is None:
             return
-        folder = PurePosixPath(inside)
+        folder = PurePosixPath(inside.parent)
         while not _sayable(str(folder)) or not self.music_directory.joinpath(folder).is_dir():
             if folder == folder.parent:
                 break

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import pytest
 from plugins_support import Start, file_name, idle, moved, tagged, undone
 
 
@@ -71,6 +72,39 @@ def test_a_track_told_moved_and_told_again_is_listed_once(start: Start, tmp_path
     plugin.tell(tagged(tmp_path / "b.mp3", "Rock"))
     plugin.tell(idle())
     assert lines(lists / "Rock.m3u8") == [b"../b.mp3"]
+
+
+@pytest.mark.parametrize("relative", [True, False], ids=["relative", "absolute"])
+@pytest.mark.parametrize("lists", ["Music/Playlists", "disk/Music/Playlists", "lists"])
+def test_a_track_is_listed_once_and_found_however_its_path_is_spelled(
+    start: Start, tmp_path: Path, lists: str, *, relative: bool
+) -> None:
+    for folder in ("disk/Music/Rock", "disk/Music/Playlists", "elsewhere"):
+        (tmp_path / folder).mkdir(parents=True)
+    (tmp_path / "Music").symlink_to("disk/Music")
+    (tmp_path / "lists").symlink_to("disk/Music/Playlists")
+    track = tmp_path / "disk/Music/Rock/a.mp3"
+    track.touch()
+    plugin = start("m3u_playlists", directory=tmp_path / lists, relative=relative)
+    for number, spelling in enumerate(("Music", "disk/Music", "elsewhere/../Music")):
+        plugin.tell(tagged(tmp_path / spelling / "Rock/a.mp3", "Rock", version=number))
+        plugin.tell(idle())
+    (line,) = lines(tmp_path / lists / "Rock.m3u8")
+    assert line == (b"../Rock/a.mp3" if relative else os.fsencode(track))
+    assert (tmp_path / lists / os.fsdecode(line)).samefile(track)
+
+
+def test_whoever_can_read_the_music_can_read_the_playlists(start: Start, tmp_path: Path) -> None:
+    tmp_path.chmod(0o755)
+    previous = os.umask(0o077)
+    try:
+        plugin = start("m3u_playlists", directory=tmp_path / "lists")
+    finally:
+        os.umask(previous)
+    plugin.tell(tagged(tmp_path / "a.mp3", "Rock"))
+    plugin.tell(idle())
+    assert (tmp_path / "lists").stat().st_mode & 0o777 == 0o755
+    assert (tmp_path / "lists" / "Rock.m3u8").stat().st_mode & 0o777 == 0o644
 
 
 def test_a_playlist_of_somebody_else_is_left_alone(start: Start, tmp_path: Path) -> None:

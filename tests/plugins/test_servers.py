@@ -1,4 +1,4 @@
-"""subsonic_rescan and jellyfin_rescan against loopback servers that speak their protocols."""
+"""subsonic_rescan, jellyfin_rescan and mpd_update against loopback servers that speak their protocols."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from socketserver import StreamRequestHandler, ThreadingTCPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -161,6 +162,69 @@ def test_jellyfin_is_told_the_tracks_where_it_sees_them(start: Start, server: Se
         {"Path": "/media/c.mp3", "UpdateType": "Deleted"},
         {"Path": "/media/d.mp3", "UpdateType": "Created"},
     ]
+
+
+@pytest.fixture
+def library(tmp_path: Path) -> Path:
+    """A library ``Music`` that is a link, and has one inside that leads out of it."""
+    for folder in ("disk/Music/Rock", "other"):
+        (tmp_path / folder).mkdir(parents=True)
+    (tmp_path / "Music").symlink_to("disk/Music")
+    (tmp_path / "disk/Music/linked").symlink_to(tmp_path / "other")
+    return tmp_path / "Music"
+
+
+SPELLINGS = ["Music", "disk/Music", "other/../disk/Music"]
+
+
+@pytest.mark.parametrize("spelling", SPELLINGS)
+def test_jellyfin_is_told_the_same_path_for_every_spelling(
+    start: Start, server: Server, library: Path, spelling: str
+) -> None:
+    plugin = start("jellyfin_rescan", url=server.url, api_key="env:MUSIC_KEY", paths={str(library): "/media"})
+    plugin.tell(tagged(library.parent / spelling / "Rock/a.mp3", "Rock"))
+    plugin.tell(idle())
+    assert server.asked[0][2]["Updates"] == [{"Path": "/media/Rock/a.mp3", "UpdateType": "Modified"}]
+
+
+class Mpd(ThreadingTCPServer):
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+        super().__init__(("127.0.0.1", 0), MpdHandler)
+
+
+class MpdHandler(StreamRequestHandler):
+    server: Mpd
+
+    def handle(self) -> None:
+        self.wfile.write(b"OK MPD 0.23.5\n")
+        for line in self.rfile:
+            self.server.asked.append(line.decode().rstrip())
+            self.wfile.write(b"OK\n")
+
+
+@pytest.fixture
+def mpd() -> Iterator[Mpd]:
+    with Mpd() as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+@pytest.mark.parametrize("music", SPELLINGS)
+@pytest.mark.parametrize("spelling", SPELLINGS)
+def test_mpd_is_told_the_same_folder_for_every_spelling(
+    start: Start, mpd: Mpd, library: Path, music: str, spelling: str
+) -> None:
+    above = library.parent
+    options = {"host": "127.0.0.1", "port": mpd.server_address[1]}
+    plugin = start("mpd_update", music_directory=above / music, **options)
+    for track in ("Rock/a.mp3", "linked/b.mp3", "../c.mp3"):
+        plugin.tell(tagged(above / spelling / track, "Rock"))
+    plugin.tell(idle())
+    assert mpd.asked == ["ping", 'update "Rock"', 'update "linked"']
 
 
 def test_jellyfin_is_told_hostile_names_as_valid_json(start: Start, server: Server, tmp_path: Path) -> None:
