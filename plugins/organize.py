@@ -7,6 +7,7 @@ import errno
 import json
 import os
 import shutil
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -18,6 +19,9 @@ from genretagd.api import (
     Moved,
     PluginError,
     TrackTagged,
+    adopt_rights,
+    append_line,
+    relative_path,
     safe_file_name,
     state_directory,
     sync_directory,
@@ -40,8 +44,12 @@ class Organize:
 
     Nothing is ever overwritten, and nothing leaves the library: names are made harmless, and no
     symbolic link below the root is followed. A track that an undo left without a genre stays where it
-    is, and loses its link. Every move is noted in ``moves.jsonl`` in the
-    plugin's state directory before it is made.
+    is, and loses its link. Every move is noted in ``moves.jsonl`` in the plugin's state directory
+    before it is made. New folders can be read by whoever can read the one around them.
+
+    Hard links are two names of one file, which ``hardlinks = "skip"`` in ``[tags]`` leaves alone from
+    then on: it would get no other genre and no undo. ``"in-place"`` changes it under both names and
+    goes with ``how = "hardlink"``; with ``"break"`` the old link stays, with the old content.
 
     Attributes
     ----------
@@ -52,7 +60,8 @@ class Organize:
     folder : str
         Where below the root the genre folders are; the root itself if empty.
     remove_empty : bool
-        Remove the folders that a move leaves empty.
+        Remove the album, artist and genre folder of the former genre where a move leaves them empty.
+        No other folder is ever removed: somebody may be about to put a track there.
     """
 
     api_version = "1.0"
@@ -73,34 +82,39 @@ class Organize:
         """Bring one track into its folder."""
         if target := self._moved_before(event):
             return Moved(to=target)
-        if not _is_below(event.path, self.root):
+        root = _as_spelled(self.root, event.path)
+        if root is None:
             return None
         if not event.path.is_file() or event.path.is_symlink():
             raise DeliveryError(f"{event.path}: no longer there, or no regular file", permanent=True)
         folders = self._folders(event)
         if self.how != "move":
-            self._remove_old_link(event, folders)
-        return self._bring(event, folders) if event.after else None
+            self._remove_old_link(event, root, folders)
+        return self._bring(event, root, folders) if event.after else None
 
-    def _bring(self, event: TrackTagged, folders: list[str]) -> Moved | None:
-        with _folder(self.root, folders) as descriptor:
-            if os.path.samestat(os.fstat(descriptor), event.path.parent.stat()):
+    def _bring(self, event: TrackTagged, root: Path, folders: list[str]) -> Moved | None:
+        parent = root.joinpath(*folders)
+        left = event.path.parent.stat()
+        with _folder(root, folders) as descriptor:
+            if os.path.samestat(os.fstat(descriptor), left):
                 return None  # already there, perhaps by another spelling
-            name = self._free_name(event.path, descriptor)
-            if name is None:
-                return None
-            target = self.root.joinpath(*folders, name)
-            if self.how == "symlink":
-                os.symlink(os.path.relpath(event.path, target.parent), name, dir_fd=descriptor)
-                return None
-            if self.how == "hardlink":
-                os.link(event.path, name, dst_dir_fd=descriptor, follow_symlinks=False)
-                return None
-            self._note(event, target)
-            _move(event.path, name, descriptor)
-        sync_directory(target.parent)
+            target = self._finished(event, parent, descriptor)
+            if target is None:
+                name = self._free_name(event.path, descriptor)
+                if name is None:
+                    return None
+                target = parent / name
+                if self.how == "symlink":
+                    os.symlink(relative_path(event.path, parent), name, dir_fd=descriptor)
+                    return None
+                if self.how == "hardlink":
+                    os.link(event.path, name, dst_dir_fd=descriptor, follow_symlinks=False)
+                    return None
+                self._note(event, target)
+                _move(event.path, name, descriptor, part=_part(event))
+        sync_directory(parent)
         if self.remove_empty:
-            _remove_empty(event.path.parent, self.root)
+            _remove_empty((root.joinpath(*old) for old in _former(event, folders)), left)
         return Moved(to=target)
 
     def _folders(self, event: TrackTagged) -> list[str]:
@@ -126,40 +140,73 @@ class Organize:
                 return name if self.how == "move" else None
         raise DeliveryError(f"{path.name}: a thousand files of this name, tidy up", permanent=True)
 
-    def _remove_old_link(self, event: TrackTagged, folders: list[str]) -> None:
-        """Remove the link that an earlier genre led to."""
-        for genre in event.before:
-            old = [*folders[:-3], safe_file_name(genre, fallback="Unknown Genre"), *folders[-2:]]
-            parent = self.root.joinpath(*old)
-            if old == folders or not parent.is_dir():
-                continue
-            with suppress(DeliveryError), _folder(self.root, old) as descriptor:
+    def _remove_old_link(self, event: TrackTagged, root: Path, folders: list[str]) -> None:
+        """Remove the link that an earlier genre led to; it is never the last name of the track."""
+        track, place = event.path.stat(), event.path.parent.stat()
+        for old in _former(event, folders):
+            with suppress(DeliveryError), _folder(root, old, make=False) as descriptor:
+                if os.path.samestat(os.fstat(descriptor), place):
+                    continue  # the track's own folder, where no link of ours is
                 for name in os.listdir(descriptor):  # noqa: PTH208 - a descriptor, not a path
-                    linked = parent / name
-                    if linked != event.path and linked.exists() and linked.samefile(event.path):
+                    if self._is_link(name, descriptor, track):
                         os.unlink(name, dir_fd=descriptor)
 
+    def _is_link(self, name: str, folder: int, track: os.stat_result) -> bool:
+        """Return whether a name is a link of ours to the track, without which that still has a name."""
+        found = os.stat(name, dir_fd=folder, follow_symlinks=False)
+        if self.how == "hardlink":
+            return found.st_nlink > 1 and os.path.samestat(found, track)
+        with suppress(OSError):  # a link that leads nowhere, or round in a circle
+            return stat.S_ISLNK(found.st_mode) and os.path.samestat(os.stat(name, dir_fd=folder), track)
+        return False
+
     def _note(self, event: TrackTagged, target: Path) -> None:
-        line = json.dumps({"key": event.key, "from": os.fspath(event.path), "to": os.fspath(target)})
-        with (state_directory() / "moves.jsonl").open("a", encoding="ascii") as file:
-            file.write(line + "\n")
-            file.flush()
-            os.fsync(file.fileno())
+        note = json.dumps({"key": event.key, "from": os.fspath(event.path), "to": os.fspath(target)})
+        append_line(state_directory() / "moves.jsonl", note.encode("ascii") + b"\n", sync=True)
+
+    def _noted(self, event: TrackTagged) -> list[Path]:
+        """Return where this event was to move the track to, the latest first."""
+        notes = state_directory() / "moves.jsonl"
+        found: list[Path] = []
+        with suppress(FileNotFoundError), notes.open(encoding="ascii", errors="replace") as file:
+            for line in file:
+                with suppress(ValueError, KeyError):  # a line that a power cut left unfinished
+                    if json.dumps(event.key) in line:
+                        found.insert(0, Path(json.loads(line)["to"]))
+        return found
 
     def _moved_before(self, event: TrackTagged) -> Path | None:
         """Return where this event moved the track to, if we were ended before we could say so."""
-        notes = state_directory() / "moves.jsonl"
-        if event.path.exists() or not notes.is_file():
+        if event.path.exists():
             return None
-        with notes.open(encoding="ascii") as file:
-            found = [json.loads(line) for line in file if event.key in line]
-        targets = [Path(note["to"]) for note in found if note["key"] == event.key]
-        return next((target for target in reversed(targets) if target.is_file()), None)
+        return next((target for target in self._noted(event) if target.is_file()), None)
+
+    def _finished(self, event: TrackTagged, parent: Path, folder: int) -> Path | None:
+        """Remove the original that a copy to another file system left, if we were ended before we did."""
+        if self.how != "move" or not _exists(event.path.name, folder):
+            return None
+        before = event.path.stat()
+        for target in self._noted(event):
+            if target.parent == parent and _is_copy(event.path, before, target.name, folder):
+                with suppress(FileNotFoundError):
+                    os.unlink(_part(event), dir_fd=folder)
+                _remove_original(event.path, before, folder)
+                return target
+        return None
 
 
-def _is_below(path: Path, root: Path) -> bool:
-    """Return whether a path is in the library, and not only by a link that leads out of it."""
-    return path.parent.resolve().is_relative_to(root.resolve())
+def _former(event: TrackTagged, folders: list[str]) -> list[list[str]]:
+    """Return the folders of the genres that the track had before."""
+    names = (safe_file_name(genre, fallback="Unknown Genre") for genre in event.before)
+    return [old for name in names if (old := [*folders[:-3], name, *folders[-2:]]) != folders]
+
+
+def _as_spelled(root: Path, path: Path) -> Path | None:
+    """Return the library as a track's path spells it, which the ledger follows; None if that leads out."""
+    real = os.path.realpath(root)
+    if not Path(os.path.realpath(path.parent)).is_relative_to(real):
+        return None
+    return next((above for above in path.parents if os.path.realpath(above) == real), Path(real))
 
 
 def _numbered(path: Path, number: int) -> str:
@@ -170,18 +217,28 @@ def _numbered(path: Path, number: int) -> str:
     return stem + ending
 
 
+def _part(event: TrackTagged) -> str:
+    """Return the name of a copy in the making: the same at every attempt, so that none is left."""
+    return f".genretagd-{safe_file_name(event.key, max_bytes=100)}.part"
+
+
 @contextmanager
-def _folder(root: Path, parts: list[str]) -> Iterator[int]:
+def _folder(root: Path, parts: list[str], *, make: bool = True) -> Iterator[int]:
     """Make folders below the root and yield the last one's descriptor; no symbolic link is followed."""
     descriptor = os.open(root, os.O_RDONLY | os.O_DIRECTORY)
     try:
         for part in parts:
+            made = False
             with suppress(FileExistsError):
-                os.mkdir(part, dir_fd=descriptor)
+                if make:
+                    os.mkdir(part, 0o700, dir_fd=descriptor)
+                    made = True
             try:
                 inner = os.open(part, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=descriptor)
             except OSError as exc:
                 raise DeliveryError(f"{part}: in the way, no folder: {exc.strerror}", permanent=True) from exc
+            if made:
+                adopt_rights(inner, os.fstat(descriptor))
             os.close(descriptor)
             descriptor = inner
         yield descriptor
@@ -189,19 +246,20 @@ def _folder(root: Path, parts: list[str]) -> Iterator[int]:
         os.close(descriptor)
 
 
-def _move(path: Path, name: str, folder: int) -> None:
+def _move(path: Path, name: str, folder: int, *, part: str) -> None:
     """Move a file without overwriting: in one step where the system can."""
     try:
         _rename(path, name, folder)
     except OSError as exc:
         if exc.errno == errno.EEXIST:
-            if os.path.samestat(path.stat(), os.stat(name, dir_fd=folder)):
+            found = path.stat()
+            if found.st_nlink > 1 and os.path.samestat(found, os.stat(name, dir_fd=folder)):
                 path.unlink()  # both names are this file: an earlier attempt came so far
                 return
             raise DeliveryError(f"{name}: appeared meanwhile, tried again") from exc
         if exc.errno != errno.EXDEV:
             raise
-        _copy(path, name, folder)
+        _copy(path, name, folder, part=part)
 
 
 def _rename(path: Path, name: str, folder: int) -> None:
@@ -227,10 +285,9 @@ def _rename(path: Path, name: str, folder: int) -> None:
     path.unlink()
 
 
-def _copy(path: Path, name: str, folder: int) -> None:
+def _copy(path: Path, name: str, folder: int, *, part: str) -> None:
     """Move a file to another file system below the same library: copy, verify, then remove."""
     before = path.stat()
-    part = f".genretagd-{os.getpid()}.part"
     with suppress(FileNotFoundError):
         os.unlink(part, dir_fd=folder)
     try:
@@ -239,18 +296,40 @@ def _copy(path: Path, name: str, folder: int) -> None:
             shutil.copyfileobj(source, copy, 1 << 20)
             copy.flush()
             _copy_status(path, before, descriptor)
-            os.fsync(descriptor)
-            source.seek(0)
-            copy.seek(0)
-            same = _same_content(source, copy) and _version(path.stat()) == _version(before)
-        if not same:
+            copied = os.fstat(descriptor)
+        if not _is_copy(path, before, part, folder):
             raise DeliveryError(f"{path}: changed while it was copied, tried again")
         os.link(part, name, src_dir_fd=folder, dst_dir_fd=folder)
-        os.fsync(folder)
-        path.unlink()
     finally:
         with suppress(FileNotFoundError):
             os.unlink(part, dir_fd=folder)
+    try:
+        _remove_original(path, before, folder)
+    except BaseException:
+        if os.path.samestat(os.stat(name, dir_fd=folder), copied):
+            os.unlink(name, dir_fd=folder)
+        raise
+
+
+def _is_copy(path: Path, before: os.stat_result, name: str, folder: int) -> bool:
+    """Return whether a name is that of a durable copy of a file, which is as it was before."""
+    try:
+        descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=folder)
+    except OSError:
+        return False
+    with os.fdopen(descriptor, "rb") as copy, path.open("rb") as source:
+        found = os.fstat(descriptor)
+        if not stat.S_ISREG(found.st_mode) or os.path.samestat(found, before):
+            return False
+        os.fsync(descriptor)
+        return _same_content(source, copy) and _version(path.stat()) == _version(before)
+
+
+def _remove_original(path: Path, before: os.stat_result, folder: int) -> None:
+    os.fsync(folder)
+    if _version(path.stat()) != _version(before):
+        raise DeliveryError(f"{path}: changed while it was copied, tried again")
+    path.unlink()
 
 
 def _copy_status(path: Path, status: os.stat_result, descriptor: int) -> None:
@@ -274,25 +353,24 @@ def _same_content(one: IO[bytes], other: IO[bytes]) -> bool:
             return True
 
 
-def _version(status: os.stat_result) -> tuple[int, int, int]:
-    return status.st_ino, status.st_size, status.st_mtime_ns
+def _version(status: os.stat_result) -> tuple[int, int, int, int]:
+    return status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
 
 def _exists(name: str, folder: int) -> bool:
-    try:
+    with suppress(FileNotFoundError):
         os.stat(name, dir_fd=folder, follow_symlinks=False)
-    except FileNotFoundError:
-        return False
-    return True
+        return True
+    return False
 
 
-def _remove_empty(folder: Path, root: Path) -> None:
-    while folder != root and root in folder.parents:
-        try:
-            folder.rmdir()
-        except OSError:
-            return
-        folder = folder.parent
+def _remove_empty(former: Iterator[Path], left: os.stat_result) -> None:
+    """Remove the folders of a former genre that a track has left, as far as they are empty."""
+    for album in former:
+        with suppress(OSError):  # another folder is another's, and one that is not empty is kept
+            if os.path.samestat(album.stat(), left):
+                for folder in (album, album.parent, album.parent.parent):
+                    folder.rmdir()
 
 
 def _artist_and_album(path: Path) -> tuple[str, str]:
@@ -313,7 +391,8 @@ def _first(tags: Any, names: tuple[str, ...]) -> str:
         except (KeyError, ValueError):  # a name that this tag format cannot have
             continue
         values = getattr(values, "text", values)
-        text = str(values[0] if isinstance(values, list) and values else values).strip()
-        if text:
-            return text
+        for value in values if isinstance(values, list) else [values]:
+            for text in str(value).split("\0"):  # several in one APEv2 item
+                if text.strip():
+                    return text.strip()
     return ""

@@ -92,7 +92,41 @@ def test_a_track_moves_into_genre_artist_album(start: Start, sounds: Path, libra
     assert (told.moved_from, told.path) == (track, target)
     assert everything(library) == ["Rock/Band/Record/a.mp3"]
     assert digest(target) == content
-    assert not (library / "in").exists()
+
+
+def test_only_folders_of_a_former_genre_are_removed_when_they_are_empty(
+    start: Start, sounds: Path, library: Path
+) -> None:
+    track = put(sounds, library, "in/new/a.mp3", artist="Band", album="Record")
+    plugin = start("organize", root=library)
+    (library / "Jazz").mkdir()
+    for version, (before, after) in enumerate([((), "Rock"), (("Rock",), "Jazz"), (("Jazz",), "Pop")]):
+        if after == "Pop":
+            put(sounds, library, "Jazz/Band/b.mp3")
+        told = plugin.tell(tagged(track, after, before=before, version=version))
+        assert told is not None
+        track = told.path
+    folders = {str(path.relative_to(library)) for path in library.rglob("*") if path.is_dir()}
+    assert folders == {"in", "in/new", "Jazz", "Jazz/Band", "Pop", "Pop/Band", "Pop/Band/Record"}
+
+
+@pytest.mark.parametrize("cross", [False, True], ids=["renamed", "copied"])
+def test_folders_can_be_read_by_whoever_can_read_the_library_and_files_keep_their_mode(
+    module: ModuleType, sounds: Path, library: Path, monkeypatch: pytest.MonkeyPatch, *, cross: bool
+) -> None:
+    if cross:
+        monkeypatch.setattr(module, "_rename", no_rename)
+    track = put(sounds, library, "in/a.mp3", artist="Band", album="Record")
+    track.chmod(0o644)
+    library.chmod(0o2775)
+    previous = os.umask(0o077)
+    try:
+        told = module.Organize(root=library).on_tagged(tagged(track, "Rock"))
+    finally:
+        os.umask(previous)
+    assert told.to.stat().st_mode & 0o7777 == 0o644
+    for folder in list(told.to.parents)[:3]:
+        assert folder.stat().st_mode & 0o7777 == 0o2775
 
 
 def test_every_format_tells_its_artist_and_album(module: ModuleType, sounds: Path, tmp_path: Path) -> None:
@@ -108,10 +142,10 @@ def test_every_format_tells_its_artist_and_album(module: ModuleType, sounds: Pat
         kind = type(audio.tags).__name__
         artist, album = FIELDS.get(kind, ("artist", "album"))
         if artist == "TPE1":
-            audio.tags.add(mutagen.id3.TPE1(encoding=3, text=["Band"]))
+            audio.tags.add(mutagen.id3.TPE1(encoding=3, text=["Band", "Guest"]))
             audio.tags.add(mutagen.id3.TALB(encoding=3, text=["Record"]))
         else:
-            audio.tags[artist], audio.tags[album] = ["Band"], ["Record"]
+            audio.tags[artist], audio.tags[album] = ["Band", "Guest"], ["Record"]
         audio.save()
         assert module._artist_and_album(path) == ("Band", "Record"), source.name
         seen.add(source.suffix)
@@ -208,6 +242,79 @@ def test_a_link_leaves_the_track_where_it_is_and_follows_its_genre(
     assert everything(library) == ["in/a.mp3"]
 
 
+SPELLINGS = ["library", "link", "link/../library", "library/in/.."]
+
+
+@pytest.mark.parametrize("how", ["hardlink", "symlink"])
+@pytest.mark.parametrize("spelling", SPELLINGS)
+@pytest.mark.parametrize("root", SPELLINGS)
+@pytest.mark.parametrize("after", [("Jazz",), ()], ids=["another-genre", "undone"])
+def test_no_spelling_of_its_path_makes_a_track_its_own_old_link(
+    module: ModuleType,
+    sounds: Path,
+    library: Path,
+    *,
+    how: str,
+    spelling: str,
+    root: str,
+    after: tuple[str, ...],
+) -> None:
+    content = digest(put(sounds, library, "Rock/Band/Record/a.mp3", artist="Band", album="Record"))
+    (library / "in").mkdir()
+    (library.parent / "link").symlink_to(library)
+    plugin = module.Organize(root=library.parent / root, how=how)
+    told = library.parent / spelling / "Rock/Band/Record/a.mp3"
+    plugin.on_tagged(tagged(told, *after, before=("Rock", "Jazz")))
+    assert digest(library / "Rock/Band/Record/a.mp3") == content
+    assert everything(library)[:-1] == ["Jazz/Band/Record/a.mp3"][: len(after)]
+
+
+def test_only_links_are_removed_from_the_folder_of_a_former_genre(
+    module: ModuleType, sounds: Path, library: Path
+) -> None:
+    track = put(sounds, library, "in/a.mp3", artist="Band", album="Record")
+    old = library / "Rock/Band/Record"
+    old.mkdir(parents=True)
+    os.link(track, old / "hard.mp3")
+    shutil.copy(track, old / "copy.mp3")
+    for name, target in (("soft.mp3", track), ("gone.mp3", "nowhere"), ("round.mp3", "round.mp3")):
+        (old / name).symlink_to(target)
+    module.Organize(root=library, how="symlink").on_tagged(tagged(track, "Jazz", before=("Rock",)))
+    assert {path.name for path in old.iterdir()} == {"hard.mp3", "copy.mp3", "gone.mp3", "round.mp3"}
+    module.Organize(root=library, how="hardlink").on_tagged(tagged(track, "Jazz", before=("Rock",)))
+    assert {path.name for path in old.iterdir()} == {"copy.mp3", "gone.mp3", "round.mp3"}
+
+
+def test_a_name_that_would_be_the_last_one_is_no_link(
+    module: ModuleType, sounds: Path, library: Path
+) -> None:
+    track = put(sounds, library, "a.mp3")
+    folder = os.open(library, os.O_RDONLY)
+    for how in ("hardlink", "symlink"):
+        assert not module.Organize(root=library, how=how)._is_link("a.mp3", folder, track.stat())
+    os.close(folder)
+
+
+@pytest.mark.parametrize("spelling", SPELLINGS)
+@pytest.mark.parametrize("root", ["deep/er/link", "library"])
+def test_a_link_leads_to_its_track_and_a_move_is_told_however_the_library_is_spelled(
+    module: ModuleType, sounds: Path, library: Path, spelling: str, root: str
+) -> None:
+    track = put(sounds, library, "in/a.mp3", artist="Band", album="Record")
+    (library.parent / "deep/er").mkdir(parents=True)
+    for link in ("link", "deep/er/link"):
+        (library.parent / link).symlink_to(library)
+    told = library.parent / spelling / "in/a.mp3"
+    for version in range(2):
+        plugin = module.Organize(root=library.parent / root, how="symlink", folder="By Genre")
+        assert plugin.on_tagged(tagged(told, "Rock", version=version)) is None
+        assert everything(library) == ["By Genre/Rock/Band/Record/a.mp3", "in/a.mp3"]
+        assert (library / "By Genre/Rock/Band/Record/a.mp3").samefile(track)
+    moved = module.Organize(root=library.parent / root).on_tagged(tagged(told, "Rock"))
+    assert moved.to == library.parent / spelling / "Rock/Band/Record/a.mp3"
+    assert moved.to.is_file()
+
+
 def test_a_track_that_an_undo_left_without_a_genre_stays(start: Start, sounds: Path, library: Path) -> None:
     track = put(sounds, library, "Rock/Band/Record/a.mp3", artist="Band", album="Record")
     assert start("organize", root=library).tell(undone(track, before=("Rock",))) is None
@@ -247,6 +354,69 @@ def test_a_move_across_file_systems_keeps_content_mode_and_time(
     assert digest(told.to) == content
     assert (status.st_mode & 0o777, status.st_mtime_ns) == (0o640, 1_234_567_890_123_456_789)
     assert everything(library) == ["Rock/Band/Record/a.mp3"]
+
+
+def killed(*_: Any, **__: Any) -> None:
+    raise KeyboardInterrupt
+
+
+def test_copies_that_were_cut_off_leave_no_more_than_one_part_which_the_next_attempt_removes(
+    module: ModuleType, sounds: Path, library: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    event = tagged(put(sounds, library, "in/a.mp3", artist="Band", album="Record"), "Rock")
+    monkeypatch.setattr(module, "_rename", no_rename)
+    plugin = module.Organize(root=library)
+    monkeypatch.setattr(module.shutil, "copyfileobj", killed)
+    for process in range(2):
+        monkeypatch.setattr(module.os, "getpid", lambda process=process: process)
+        with monkeypatch.context() as patched:
+            if process == 0:
+                patched.setattr(module.os, "unlink", lambda *_, **__: None)
+            with pytest.raises(KeyboardInterrupt):
+                plugin.on_tagged(event)
+        assert len(everything(library)) == 2 - process
+    assert everything(library) == ["in/a.mp3"]
+
+
+@pytest.mark.parametrize("taken", [False, True], ids=["its-name", "another-name"])
+def test_a_copy_whose_original_could_not_be_removed_is_found_again(
+    module: ModuleType, sounds: Path, library: Path, monkeypatch: pytest.MonkeyPatch, *, taken: bool
+) -> None:
+    if taken:
+        put(sounds, library, "Rock/Band/Record/a.mp3", artist="Somebody")
+    track = put(sounds, library, "in/a.mp3", artist="Band", album="Record")
+    content, event = digest(track), tagged(track, "Rock")
+    monkeypatch.setattr(module, "_rename", no_rename)
+    plugin = module.Organize(root=library)
+    with monkeypatch.context() as patched:
+        patched.setattr(module.Path, "unlink", killed)
+        patched.setattr(module.os, "unlink", lambda *_, **__: None)  # whoever is killed tidies nothing up
+        with pytest.raises(KeyboardInterrupt):
+            plugin.on_tagged(event)
+    assert len(everything(library)) == 3 + taken
+    told = plugin.on_tagged(event)
+    assert told.to.name == ("a (2).mp3" if taken else "a.mp3")
+    assert digest(told.to) == content
+    assert told.to.stat().st_nlink == 1
+    assert len(everything(library)) == 1 + taken
+
+
+def test_an_original_that_changed_after_it_was_copied_stays(
+    module: ModuleType, sounds: Path, library: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    track = put(sounds, library, "in/a.mp3", artist="Band", album="Record")
+    real = os.link
+
+    def changed(*names: Any, **folders: Any) -> None:
+        real(*names, **folders)
+        put(sounds, library, "in/a.mp3", artist="Band", album="Another")
+
+    monkeypatch.setattr(module, "_rename", no_rename)
+    monkeypatch.setattr(module.os, "link", changed)
+    with pytest.raises(DeliveryError, match="changed while"):
+        module.Organize(root=library).on_tagged(tagged(track, "Rock"))
+    assert everything(library) == ["in/a.mp3"]
+    assert mutagen.File(track, easy=True)["album"] == ["Another"]
 
 
 def test_a_copy_that_fails_leaves_the_track_and_nothing_else(
