@@ -219,8 +219,10 @@ def adopt_rights(descriptor: int, model: os.stat_result) -> None:
     else:
         if found.st_gid != model.st_gid:
             mode = mode & ~0o2070 | (mode & mode >> 3 & 0o007) << 3
-    with contextlib.suppress(OSError):  # some file systems have no modes
-        os.fchmod(descriptor, mode)
+    for allowed in (0o7777, 0o777):  # a service may not be allowed to set the group bit
+        with contextlib.suppress(OSError):  # some file systems have no modes
+            os.fchmod(descriptor, mode & allowed)
+            break
 
 
 def relative_path(path: Path, folder: Path) -> Path:

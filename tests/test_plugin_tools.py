@@ -115,6 +115,22 @@ def test_a_group_that_cannot_be_given_is_not_replaced_by_one_that_may_more(
     assert tmp_path.stat().st_mode & 0o7777 == 0o755
 
 
+def test_a_service_that_may_not_set_the_group_bit_sets_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = os.fchmod
+
+    def restricted(descriptor: int, mode: int) -> None:
+        if mode & 0o6000:
+            raise PermissionError
+        real(descriptor, mode)
+
+    monkeypatch.setattr(os, "fchmod", restricted)
+    tmp_path.chmod(0o2775)
+    make_directories(tmp_path / "one")
+    assert (tmp_path / "one").stat().st_mode & 0o777 == 0o775
+
+
 def test_a_directory_whose_name_is_taken_is_not_made(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(OSError, match=r"exists|[Nn]ot a directory"):

@@ -1,8 +1,13 @@
 from __future__ import annotations
 
 import plistlib
+import re
+import sys
 
 import pytest
+
+from genretagd.cli.common import ledger_path
+from genretagd.config import Config
 
 
 @pytest.fixture
@@ -26,6 +31,25 @@ def test_systemd_is_told_readiness_and_life_as_the_daemon_tells_them(units):
 def test_systemd_does_not_start_again_what_cannot_start(units):
     found = dict(settings((units / "genretagd.service").read_text()))
     assert found["RestartPreventExitStatus"].split() == ["2", "3"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the state directory of other systems is elsewhere")
+def test_systemd_lets_the_daemon_write_its_state_at_the_first_start(units, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("XDG_STATE_HOME", raising=False)
+    state = "%h/" + str(ledger_path(Config()).parent.relative_to(tmp_path))
+    found = settings((units / "genretagd.service").read_text())
+    assert ("ExecStartPre", f"+/bin/mkdir -p {state}") in found
+    assert ("ReadWritePaths", f"-{state}") in found
+
+
+def test_the_files_of_the_example_configuration_can_be_written_by_the_service(units, repository):
+    found = settings((units / "genretagd.service").read_text())
+    writable = tuple(value.lstrip("-").replace("%h", "~") for key, value in found if key == "ReadWritePaths")
+    example = (repository / "config.example.toml").read_text(encoding="utf-8")
+    files = re.findall(r'^# (?:path|ledger) = "(~.+)"$', example, re.MULTILINE)
+    assert files
+    assert [file for file in files if not file.startswith(writable)] == []
 
 
 @pytest.mark.parametrize(
