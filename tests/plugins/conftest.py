@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import importlib.util
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -53,3 +55,29 @@ def start_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Start]:
 @pytest.fixture(params=HOSTILE.values(), ids=HOSTILE)
 def hostile(request: pytest.FixtureRequest) -> str:
     return str(request.param)
+
+
+@pytest.fixture
+def sounds(repository: Path) -> Path:
+    return repository / "tests" / "data" / "formats"
+
+
+@pytest.fixture
+def library(tmp_path: Path) -> Path:
+    path = tmp_path / "library"
+    path.mkdir()
+    return path
+
+
+@pytest.fixture
+def organize(repository: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[ModuleType]:
+    """The module of organize in this process, to make the system fail in ways it seldom does."""
+    monkeypatch.setenv("GENRETAGD_PLUGIN_STATE", str(tmp_path / "state"))
+    spec = importlib.util.spec_from_file_location("organize_here", repository / "plugins" / "organize.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    yield module
+    del sys.modules[spec.name]

@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import errno
-import hashlib
-import importlib.util
 import os
 import shutil
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -16,6 +12,7 @@ from typing import Any
 import mutagen
 import mutagen.id3
 import pytest
+from organize_support import digest, everything, put
 from plugins_support import Start, file_name, tagged, undone
 
 from genretagd.errors import DeliveryError
@@ -30,57 +27,6 @@ FIELDS = {
     "APEv2": ("Artist", "Album"),
 }
 """Where mutagen keeps artist and album, by its class of tags; all others are Vorbis comments."""
-
-
-@pytest.fixture
-def sounds(repository: Path) -> Path:
-    return repository / "tests" / "data" / "formats"
-
-
-@pytest.fixture
-def library(tmp_path: Path) -> Path:
-    path = tmp_path / "library"
-    path.mkdir()
-    return path
-
-
-@pytest.fixture
-def module(repository: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[ModuleType]:
-    """The plugin's module in this process, to make the system fail in ways it seldom does."""
-    monkeypatch.setenv("GENRETAGD_PLUGIN_STATE", str(tmp_path / "state"))
-    spec = importlib.util.spec_from_file_location("organize_here", repository / "plugins" / "organize.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    yield module
-    del sys.modules[spec.name]
-
-
-def put(sounds: Path, library: Path, name: str, **fields: str) -> Path:
-    """Put a real MP3 with tags into the library."""
-    source = next(sounds.glob("*.mp3"))
-    path = library / name
-    path.parent.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(source, path)
-    audio = mutagen.File(path, easy=True)
-    if audio.tags is None:
-        audio.add_tags()
-    for field in ("artist", "albumartist", "album"):
-        audio.tags.pop(field, None)
-    for field, value in fields.items():
-        audio[field] = [value]
-    audio.save()
-    return path
-
-
-def everything(folder: Path) -> list[str]:
-    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if not path.is_dir())
-
-
-def digest(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def test_a_track_moves_into_genre_artist_album(start: Start, sounds: Path, library: Path) -> None:
@@ -110,26 +56,7 @@ def test_only_folders_of_a_former_genre_are_removed_when_they_are_empty(
     assert folders == {"in", "in/new", "Jazz", "Jazz/Band", "Pop", "Pop/Band", "Pop/Band/Record"}
 
 
-@pytest.mark.parametrize("cross", [False, True], ids=["renamed", "copied"])
-def test_folders_can_be_read_by_whoever_can_read_the_library_and_files_keep_their_mode(
-    module: ModuleType, sounds: Path, library: Path, monkeypatch: pytest.MonkeyPatch, *, cross: bool
-) -> None:
-    if cross:
-        monkeypatch.setattr(module, "_rename", no_rename)
-    track = put(sounds, library, "in/a.mp3", artist="Band", album="Record")
-    track.chmod(0o644)
-    library.chmod(0o2775)
-    previous = os.umask(0o077)
-    try:
-        told = module.Organize(root=library).on_tagged(tagged(track, "Rock"))
-    finally:
-        os.umask(previous)
-    assert told.to.stat().st_mode & 0o7777 == 0o644
-    for folder in list(told.to.parents)[:3]:
-        assert folder.stat().st_mode & 0o7777 == 0o2775
-
-
-def test_every_format_tells_its_artist_and_album(module: ModuleType, sounds: Path, tmp_path: Path) -> None:
+def test_every_format_tells_its_artist_and_album(organize: ModuleType, sounds: Path, tmp_path: Path) -> None:
     seen = set()
     for source in sorted(sounds.iterdir()):
         path = tmp_path / source.name
@@ -147,7 +74,7 @@ def test_every_format_tells_its_artist_and_album(module: ModuleType, sounds: Pat
         else:
             audio.tags[artist], audio.tags[album] = ["Band", "Guest"], ["Record"]
         audio.save()
-        assert module._artist_and_album(path) == ("Band", "Record"), source.name
+        assert organize._artist_and_album(path) == ("Band", "Record"), source.name
         seen.add(source.suffix)
     assert len(seen) >= 8
 
@@ -250,7 +177,7 @@ SPELLINGS = ["library", "link", "link/../library", "library/in/.."]
 @pytest.mark.parametrize("root", SPELLINGS)
 @pytest.mark.parametrize("after", [("Jazz",), ()], ids=["another-genre", "undone"])
 def test_no_spelling_of_its_path_makes_a_track_its_own_old_link(
-    module: ModuleType,
+    organize: ModuleType,
     sounds: Path,
     library: Path,
     *,
@@ -262,7 +189,7 @@ def test_no_spelling_of_its_path_makes_a_track_its_own_old_link(
     content = digest(put(sounds, library, "Rock/Band/Record/a.mp3", artist="Band", album="Record"))
     (library / "in").mkdir()
     (library.parent / "link").symlink_to(library)
-    plugin = module.Organize(root=library.parent / root, how=how)
+    plugin = organize.Organize(root=library.parent / root, how=how)
     told = library.parent / spelling / "Rock/Band/Record/a.mp3"
     plugin.on_tagged(tagged(told, *after, before=("Rock", "Jazz")))
     assert digest(library / "Rock/Band/Record/a.mp3") == content
@@ -270,7 +197,7 @@ def test_no_spelling_of_its_path_makes_a_track_its_own_old_link(
 
 
 def test_only_links_are_removed_from_the_folder_of_a_former_genre(
-    module: ModuleType, sounds: Path, library: Path
+    organize: ModuleType, sounds: Path, library: Path
 ) -> None:
     track = put(sounds, library, "in/a.mp3", artist="Band", album="Record")
     old = library / "Rock/Band/Record"
@@ -279,26 +206,26 @@ def test_only_links_are_removed_from_the_folder_of_a_former_genre(
     shutil.copy(track, old / "copy.mp3")
     for name, target in (("soft.mp3", track), ("gone.mp3", "nowhere"), ("round.mp3", "round.mp3")):
         (old / name).symlink_to(target)
-    module.Organize(root=library, how="symlink").on_tagged(tagged(track, "Jazz", before=("Rock",)))
+    organize.Organize(root=library, how="symlink").on_tagged(tagged(track, "Jazz", before=("Rock",)))
     assert {path.name for path in old.iterdir()} == {"hard.mp3", "copy.mp3", "gone.mp3", "round.mp3"}
-    module.Organize(root=library, how="hardlink").on_tagged(tagged(track, "Jazz", before=("Rock",)))
+    organize.Organize(root=library, how="hardlink").on_tagged(tagged(track, "Jazz", before=("Rock",)))
     assert {path.name for path in old.iterdir()} == {"copy.mp3", "gone.mp3", "round.mp3"}
 
 
 def test_a_name_that_would_be_the_last_one_is_no_link(
-    module: ModuleType, sounds: Path, library: Path
+    organize: ModuleType, sounds: Path, library: Path
 ) -> None:
     track = put(sounds, library, "a.mp3")
     folder = os.open(library, os.O_RDONLY)
     for how in ("hardlink", "symlink"):
-        assert not module.Organize(root=library, how=how)._is_link("a.mp3", folder, track.stat())
+        assert not organize.Organize(root=library, how=how)._is_link("a.mp3", folder, track.stat())
     os.close(folder)
 
 
 @pytest.mark.parametrize("spelling", SPELLINGS)
 @pytest.mark.parametrize("root", ["deep/er/link", "library"])
 def test_a_link_leads_to_its_track_and_a_move_is_told_however_the_library_is_spelled(
-    module: ModuleType, sounds: Path, library: Path, spelling: str, root: str
+    organize: ModuleType, sounds: Path, library: Path, spelling: str, root: str
 ) -> None:
     track = put(sounds, library, "in/a.mp3", artist="Band", album="Record")
     (library.parent / "deep/er").mkdir(parents=True)
@@ -306,11 +233,11 @@ def test_a_link_leads_to_its_track_and_a_move_is_told_however_the_library_is_spe
         (library.parent / link).symlink_to(library)
     told = library.parent / spelling / "in/a.mp3"
     for version in range(2):
-        plugin = module.Organize(root=library.parent / root, how="symlink", folder="By Genre")
+        plugin = organize.Organize(root=library.parent / root, how="symlink", folder="By Genre")
         assert plugin.on_tagged(tagged(told, "Rock", version=version)) is None
         assert everything(library) == ["By Genre/Rock/Band/Record/a.mp3", "in/a.mp3"]
         assert (library / "By Genre/Rock/Band/Record/a.mp3").samefile(track)
-    moved = module.Organize(root=library.parent / root).on_tagged(tagged(told, "Rock"))
+    moved = organize.Organize(root=library.parent / root).on_tagged(tagged(told, "Rock"))
     assert moved.to == library.parent / spelling / "Rock/Band/Record/a.mp3"
     assert moved.to.is_file()
 
@@ -337,118 +264,18 @@ def test_a_track_that_is_gone_is_given_up_on(start: Start, library: Path) -> Non
     assert caught.value.permanent
 
 
-def no_rename(*_: Any, **__: Any) -> None:
-    raise OSError(errno.EXDEV, "another file system")
-
-
-def test_a_move_across_file_systems_keeps_content_mode_and_time(
-    module: ModuleType, sounds: Path, library: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    track = put(sounds, library, "in/a.mp3", artist="Band", album="Record")
-    track.chmod(0o640)
-    os.utime(track, ns=(1, 1_234_567_890_123_456_789))
-    content = digest(track)
-    monkeypatch.setattr(module, "_rename", no_rename)
-    told = module.Organize(root=library).on_tagged(tagged(track, "Rock"))
-    status = told.to.stat()
-    assert digest(told.to) == content
-    assert (status.st_mode & 0o777, status.st_mtime_ns) == (0o640, 1_234_567_890_123_456_789)
-    assert everything(library) == ["Rock/Band/Record/a.mp3"]
-
-
-def killed(*_: Any, **__: Any) -> None:
-    raise KeyboardInterrupt
-
-
-def test_copies_that_were_cut_off_leave_no_more_than_one_part_which_the_next_attempt_removes(
-    module: ModuleType, sounds: Path, library: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    event = tagged(put(sounds, library, "in/a.mp3", artist="Band", album="Record"), "Rock")
-    monkeypatch.setattr(module, "_rename", no_rename)
-    plugin = module.Organize(root=library)
-    monkeypatch.setattr(module.shutil, "copyfileobj", killed)
-    for process in range(2):
-        monkeypatch.setattr(module.os, "getpid", lambda process=process: process)
-        with monkeypatch.context() as patched:
-            if process == 0:
-                patched.setattr(module.os, "unlink", lambda *_, **__: None)
-            with pytest.raises(KeyboardInterrupt):
-                plugin.on_tagged(event)
-        assert len(everything(library)) == 2 - process
-    assert everything(library) == ["in/a.mp3"]
-
-
-@pytest.mark.parametrize("taken", [False, True], ids=["its-name", "another-name"])
-def test_a_copy_whose_original_could_not_be_removed_is_found_again(
-    module: ModuleType, sounds: Path, library: Path, monkeypatch: pytest.MonkeyPatch, *, taken: bool
-) -> None:
-    if taken:
-        put(sounds, library, "Rock/Band/Record/a.mp3", artist="Somebody")
-    track = put(sounds, library, "in/a.mp3", artist="Band", album="Record")
-    content, event = digest(track), tagged(track, "Rock")
-    monkeypatch.setattr(module, "_rename", no_rename)
-    plugin = module.Organize(root=library)
-    with monkeypatch.context() as patched:
-        patched.setattr(module.Path, "unlink", killed)
-        patched.setattr(module.os, "unlink", lambda *_, **__: None)  # whoever is killed tidies nothing up
-        with pytest.raises(KeyboardInterrupt):
-            plugin.on_tagged(event)
-    assert len(everything(library)) == 3 + taken
-    told = plugin.on_tagged(event)
-    assert told.to.name == ("a (2).mp3" if taken else "a.mp3")
-    assert digest(told.to) == content
-    assert told.to.stat().st_nlink == 1
-    assert len(everything(library)) == 1 + taken
-
-
-def test_an_original_that_changed_after_it_was_copied_stays(
-    module: ModuleType, sounds: Path, library: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    track = put(sounds, library, "in/a.mp3", artist="Band", album="Record")
-    real = os.link
-
-    def changed(*names: Any, **folders: Any) -> None:
-        real(*names, **folders)
-        put(sounds, library, "in/a.mp3", artist="Band", album="Another")
-
-    monkeypatch.setattr(module, "_rename", no_rename)
-    monkeypatch.setattr(module.os, "link", changed)
-    with pytest.raises(DeliveryError, match="changed while"):
-        module.Organize(root=library).on_tagged(tagged(track, "Rock"))
-    assert everything(library) == ["in/a.mp3"]
-    assert mutagen.File(track, easy=True)["album"] == ["Another"]
-
-
-def test_a_copy_that_fails_leaves_the_track_and_nothing_else(
-    module: ModuleType, sounds: Path, library: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    track = put(sounds, library, "in/a.mp3", artist="Band", album="Record")
-    content = digest(track)
-
-    def full(source: Any, copy: Any, *_: Any) -> None:
-        copy.write(source.read(100))
-        raise OSError(errno.ENOSPC, "no space left")
-
-    monkeypatch.setattr(module, "_rename", no_rename)
-    monkeypatch.setattr(module.shutil, "copyfileobj", full)
-    with pytest.raises(OSError, match="no space"):
-        module.Organize(root=library).on_tagged(tagged(track, "Rock"))
-    assert everything(library) == ["in/a.mp3"]
-    assert digest(track) == content
-
-
 @pytest.mark.parametrize("linkable", [True, False], ids=["with-links", "without-links"])
 def test_a_system_without_a_careful_rename_still_overwrites_nothing(
-    module: ModuleType, sounds: Path, library: Path, monkeypatch: pytest.MonkeyPatch, *, linkable: bool
+    organize: ModuleType, sounds: Path, library: Path, monkeypatch: pytest.MonkeyPatch, *, linkable: bool
 ) -> None:
-    monkeypatch.setattr(module.ctypes, "CDLL", lambda *_, **__: object())
+    monkeypatch.setattr(organize.ctypes, "CDLL", lambda *_, **__: object())
     if not linkable:
 
         def unsupported(*_: Any, **__: Any) -> None:
             raise OSError(errno.EPERM, "no links here")
 
-        monkeypatch.setattr(module.os, "link", unsupported)
-    plugin = module.Organize(root=library)
+        monkeypatch.setattr(organize.os, "link", unsupported)
+    plugin = organize.Organize(root=library)
     contents = set()
     for folder in ("one", "two"):
         track = put(sounds, library, f"{folder}/a.mp3", artist="Band", album="Record", title=folder)
