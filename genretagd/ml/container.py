@@ -53,7 +53,7 @@ class OpenedAudio:
     path : Path
         The file.
     size : int
-        Its size in bytes.
+        Its size in bytes, or that of the part that is open.
     container, stream : PyAV objects
         The open container and its chosen audio stream.
     """
@@ -74,13 +74,15 @@ class OpenedAudio:
 
 
 @contextmanager
-def open_audio(path: Path) -> Iterator[OpenedAudio]:
+def open_audio(path: Path, *, part: range | None = None) -> Iterator[OpenedAudio]:
     """Open a file at its audio stream; whatever fails inside the block becomes a `DecodeError`.
 
     Parameters
     ----------
     path : Path
         A regular file; anything else is refused without waiting for it.
+    part : range of bytes, optional
+        What to open instead of the whole file; the rest is as if it were not there.
 
     Yields
     ------
@@ -97,11 +99,15 @@ def open_audio(path: Path) -> Iterator[OpenedAudio]:
     import av  # noqa: PLC0415 - 90 ms that only a decoded file should cost
 
     av.logging.set_level(None)
+    address, protocols = f"file:{os.path.abspath(path)}", "file"  # noqa: PTH100 - resolves no links
+    if part is not None:
+        address, protocols = f"subfile,,start,{part.start},end,{part.stop},,:{address}", "subfile,file"
+        size = len(part)
     try:
         with av.open(
-            f"file:{os.path.abspath(path)}",  # noqa: PTH100 - resolves no links
+            address,
             options={
-                "protocol_whitelist": "file",
+                "protocol_whitelist": protocols,
                 "format_whitelist": ",".join(DEMUXERS),
                 "probesize": str(PROBE_BYTES),
                 **({"fflags": "fastseek"} if size > LARGE_BYTES else {}),

@@ -7,6 +7,7 @@ Where the excerpts lie
 What a sample is
     The mean of all channels, resampled by swresample. Positions are counted in samples from the stream's
     start, so the same audio gives the same samples in every container.
+    The links of a chained Ogg file are one track (see `genretagd.ml.chain`).
 How long a track is
     What its container states, if that can be true for a file of its size; otherwise what its packets add up
     to. Where the audio ends earlier than stated the packets decide as well, and a file whose own header
@@ -21,15 +22,11 @@ from typing import Final
 
 from genretagd.domain import SHORTEST_SECONDS
 from genretagd.errors import DecodeError
+from genretagd.ml.chain import ChainReader, find_links
 from genretagd.ml.container import OpenedAudio, open_audio
 from genretagd.ml.excerpts import ExcerptReader
+from genretagd.ml.lengths import measured_seconds, stated_seconds
 from genretagd.ml.samples import FloatArray
-
-MEASURED_BYTES: Final = 1 << 29
-"""A length is measured by reading packets up to here and extrapolated beyond."""
-
-BYTES_PER_SECOND: Final = (100.0, 30e6)
-"""A length outside this for the file's size is not believed."""
 
 GUESSED_LENGTH: Final = frozenset({"mp3", "aac", "ac3", "eac3", "dts"})
 """Formats that need not state a length: FFmpeg guesses it from the bit rate."""
@@ -118,13 +115,12 @@ def read_excerpts(path: Path, *, sr: int, count: int, seconds: float) -> Excerpt
         With a code of `open_audio`, or ``"truncated"`` where the audio ends long before its own header says.
     """
     with open_audio(path) as opened:
-        stated = stated_seconds(opened)
-        length = measured_seconds(opened) if stated is None else stated
-        found, whole = _read(opened, length, sr=sr, count=count, seconds=seconds)
-        if stated is not None and not whole:
-            length = measured_seconds(opened)
-            _refuse_broken(opened, length, stated)
-            found, _ = _read(opened, length, sr=sr, count=count, seconds=seconds)
+        links = find_links(path) if opened.format_name == "ogg" else ()
+        if links:
+            chain = ChainReader(path, links, sr=sr)
+            found, _ = _read(chain, chain.seconds, sr=sr, count=count, seconds=seconds)
+        else:
+            found = _read_ordinary(opened, sr=sr, count=count, seconds=seconds)
         if not found.waveforms:
             problem = "damaged (no sound could be decoded), get another copy"
             raise DecodeError(path, problem, code="corrupt")
@@ -134,41 +130,22 @@ def read_excerpts(path: Path, *, sr: int, count: int, seconds: float) -> Excerpt
         return found
 
 
-def stated_seconds(opened: OpenedAudio) -> float | None:
-    """Return the length that a file states in seconds, or None where it states none that can be true."""
-    seconds = 0.0
-    if opened.container.duration:
-        seconds = opened.container.duration / 1e6
-    if opened.stream.duration and opened.format_name != "mpc8":  # whose stream counts in units of 1.7 s
-        seconds = opened.seconds_of(opened.stream.duration)
-    if seconds <= 0.0 or not BYTES_PER_SECOND[0] <= opened.size / seconds <= BYTES_PER_SECOND[1]:
-        return None
-    return seconds
-
-
-def measured_seconds(opened: OpenedAudio) -> float:
-    """Return the length in seconds that a file's packets add up to, without decoding them."""
-    stream = opened.stream
-    total = seen = end = 0
-    try:
-        opened.container.seek(stream.start_time or 0, stream=stream)
-        for packet in opened.container.demux(stream):
-            total += packet.duration or 0
-            seen += packet.size
-            if packet.pts is not None:
-                end = max(end, packet.pts + (packet.duration or 0) - (stream.start_time or 0))
-            if seen > MEASURED_BYTES:
-                return float(opened.seconds_of(max(total, end)) * opened.size / seen)
-    except Exception:  # noqa: BLE001, S110 - the decode door: damaged from here on, what came before counts
-        pass
-    return opened.seconds_of(max(total, end))
+def _read_ordinary(opened: OpenedAudio, *, sr: int, count: int, seconds: float) -> Excerpts:
+    """Read the excerpts of a file that is one track; its length is measured where the stated one is wrong."""
+    stated = stated_seconds(opened)
+    length = measured_seconds(opened) if stated is None else stated
+    found, whole = _read(ExcerptReader(opened, sr=sr), length, sr=sr, count=count, seconds=seconds)
+    if stated is not None and not whole:
+        length = measured_seconds(opened)
+        _refuse_broken(opened, length, stated)
+        found, _ = _read(ExcerptReader(opened, sr=sr), length, sr=sr, count=count, seconds=seconds)
+    return found
 
 
 def _read(
-    opened: OpenedAudio, length: float, *, sr: int, count: int, seconds: float
+    reader: ExcerptReader | ChainReader, length: float, *, sr: int, count: int, seconds: float
 ) -> tuple[Excerpts, bool]:
     """Read the excerpts of a track of a certain length; also say whether all that was planned was there."""
-    reader = ExcerptReader(opened, sr=sr)
     planned = plan_excerpts(length, count=count, seconds=seconds)
     read = [(start, reader.read(start, seconds)) for start in planned]
     wanted = WHOLE_SHARE * min(seconds, length) * sr
