@@ -19,7 +19,7 @@ import numpy as np
 from genretagd.errors import DecodeError
 from genretagd.ml.container import open_audio
 from genretagd.ml.excerpts import ExcerptReader
-from genretagd.ml.lengths import measured_seconds, stated_seconds
+from genretagd.ml.lengths import measure, stated_seconds
 from genretagd.ml.samples import FloatArray
 
 PAGE: Final = b"OggS\x00"
@@ -137,7 +137,7 @@ def _seconds_of(path: Path, link: range) -> float:
     """Return the length of a link; 0 where it cannot be opened, so that the others are heard."""
     try:
         with open_audio(path, part=link) as opened:
-            return stated_seconds(opened) or measured_seconds(opened)
+            return stated_seconds(opened) or measure(opened).seconds
     except DecodeError as exc:
         if exc.transient:
             raise

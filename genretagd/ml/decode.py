@@ -25,11 +25,8 @@ from genretagd.errors import DecodeError
 from genretagd.ml.chain import ChainReader, find_links
 from genretagd.ml.container import OpenedAudio, open_audio
 from genretagd.ml.excerpts import ExcerptReader
-from genretagd.ml.lengths import measured_seconds, stated_seconds
+from genretagd.ml.lengths import Measured, is_own_length, measure, stated_seconds
 from genretagd.ml.samples import FloatArray
-
-GUESSED_LENGTH: Final = frozenset({"mp3", "aac", "ac3", "eac3", "dts"})
-"""Formats that need not state a length: FFmpeg guesses it from the bit rate."""
 
 DAMAGED_SHARE: Final = 0.1
 """With more than this share of its packets damaged a track is not judged."""
@@ -133,12 +130,12 @@ def read_excerpts(path: Path, *, sr: int, count: int, seconds: float) -> Excerpt
 def _read_ordinary(opened: OpenedAudio, *, sr: int, count: int, seconds: float) -> Excerpts:
     """Read the excerpts of a file that is one track; its length is measured where the stated one is wrong."""
     stated = stated_seconds(opened)
-    length = measured_seconds(opened) if stated is None else stated
+    length = measure(opened).seconds if stated is None else stated
     found, whole = _read(ExcerptReader(opened, sr=sr), length, sr=sr, count=count, seconds=seconds)
     if stated is not None and not whole:
-        length = measured_seconds(opened)
-        _refuse_broken(opened, length, stated)
-        found, _ = _read(ExcerptReader(opened, sr=sr), length, sr=sr, count=count, seconds=seconds)
+        measured = measure(opened)
+        _refuse_broken(opened, measured, stated)
+        found, _ = _read(ExcerptReader(opened, sr=sr), measured.seconds, sr=sr, count=count, seconds=seconds)
     return found
 
 
@@ -158,10 +155,10 @@ def _read(
     return Excerpts(length, starts, waveforms, reader.packets, reader.damaged), whole
 
 
-def _refuse_broken(opened: OpenedAudio, measured: float, stated: float) -> None:
-    if measured <= 0.0:
+def _refuse_broken(opened: OpenedAudio, measured: Measured, stated: float) -> None:
+    if measured.seconds <= 0.0:
         raise DecodeError(opened.path, "damaged (its audio breaks off), get another copy", code="corrupt")
     enough = min(TRUNCATED_SHARE * stated, stated - TRUNCATED_SECONDS)
-    if opened.format_name not in GUESSED_LENGTH and measured < enough:
-        problem = f"the audio ends after {measured:.0f} s of {stated:.0f} s, get a whole copy"
+    if measured.seconds < enough and is_own_length(opened, stated, first_byte=measured.first_byte):
+        problem = f"the audio ends after {measured.seconds:.0f} s of {stated:.0f} s, get a whole copy"
         raise DecodeError(opened.path, problem, code="truncated")

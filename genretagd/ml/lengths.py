@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Final
 
 from genretagd.ml.container import OpenedAudio
@@ -11,6 +12,12 @@ MEASURED_BYTES: Final = 1 << 29
 
 BYTES_PER_SECOND: Final = (100.0, 30e6)
 """A length outside this for the file's size is not believed."""
+
+GUESSED_LENGTH: Final = frozenset({"mp3", "aac", "ac3", "eac3", "dts"})
+"""Formats that need not state a length."""
+
+GUESS_SLACK: Final = 0.01
+"""How far from FFmpeg's guess a length may be, in parts of it, and still be that guess."""
 
 
 def stated_seconds(opened: OpenedAudio) -> float | None:
@@ -25,19 +32,52 @@ def stated_seconds(opened: OpenedAudio) -> float | None:
     return seconds
 
 
-def measured_seconds(opened: OpenedAudio) -> float:
-    """Return the length in seconds that a file's packets add up to, without decoding them."""
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What the packets of a track add up to.
+
+    Attributes
+    ----------
+    seconds : float
+        Their length.
+    first_byte : int
+        Where the first of them lies in the file.
+    """
+
+    seconds: float
+    first_byte: int
+
+
+def measure(opened: OpenedAudio) -> Measured:
+    """Add up a file's packets, without decoding them."""
     stream = opened.stream
     total = seen = end = 0
+    first_byte: int | None = None
     try:
         opened.container.seek(stream.start_time or 0, stream=stream)
         for packet in opened.container.demux(stream):
+            if first_byte is None:
+                first_byte = packet.pos
             total += packet.duration or 0
             seen += packet.size
             if packet.pts is not None:
                 end = max(end, packet.pts + (packet.duration or 0) - (stream.start_time or 0))
             if seen > MEASURED_BYTES:
-                return float(opened.seconds_of(max(total, end)) * opened.size / seen)
+                seconds = float(opened.seconds_of(max(total, end)) * opened.size / seen)
+                return Measured(seconds, first_byte or 0)
     except Exception:  # noqa: BLE001, S110 - the decode door: damaged from here on, what came before counts
         pass
-    return opened.seconds_of(max(total, end))
+    return Measured(opened.seconds_of(max(total, end)), first_byte or 0)
+
+
+def is_own_length(opened: OpenedAudio, stated: float, *, first_byte: int) -> bool:
+    """Say whether a stated length is the file's own word, and no guess of FFmpeg's.
+
+    Where a container states none, or one that FFmpeg does not believe, it divides what follows the headers by
+    the bit rates that the codecs claim.
+    """
+    if opened.format_name in GUESSED_LENGTH:
+        return False
+    codecs = (stream.codec_context for stream in opened.container.streams.audio)
+    bit_rate = sum(codec.bit_rate or 0 for codec in codecs if codec is not None)
+    return abs(8 * (opened.size - first_byte) - stated * bit_rate) > GUESS_SLACK * stated * bit_rate

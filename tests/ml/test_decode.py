@@ -2,18 +2,21 @@ from __future__ import annotations
 
 import itertools
 import os
+import struct
 from dataclasses import replace
 from pathlib import Path
 
+import mutagen.asf
 import mutagen.flac
 import numpy as np
 import pytest
 from damage import damaged_files, sample_files
-from sounds import FORMATS, OWN_RATES, RATE, encode
+from sounds import FORMATS, OWN_RATES, RATE, encode, make_music
 
 from genretagd.errors import DecodeError
 from genretagd.ml import container, excerpts
 from genretagd.ml.decode import plan_excerpts, read_excerpts
+from genretagd.ml.lengths import stated_seconds
 
 ENCODERS = [  # file name, codec, options, relative error
     pytest.param(("a.wav", "pcm_s16le", {}, 0), id="wav-16"),
@@ -251,6 +254,38 @@ def test_a_guessed_length_that_is_too_long_is_corrected(tmp_path):
     (tmp_path / "padded.mp3").write_bytes(mp3 + bytes(4 * len(mp3)))
     found = read_excerpts(tmp_path / "padded.mp3", sr=RATE, count=3, seconds=1.0)
     assert found.seconds == pytest.approx(6.1, abs=0.2)
+    assert len(found.waveforms) == 3
+
+
+def wma_with_a_cover_that_its_header_knows_nothing_of(directory):
+    path = encode(make_music(30.0), directory / "cover.wma", codec="wmav2", b="96k")
+    picture = struct.pack("<bi", 3, 400_004) + "image/jpeg\0\0".encode("utf-16-le") + b"\xff\xd8\xff\xe0"
+    track = mutagen.asf.ASF(path)
+    track["WM/Picture"] = mutagen.asf.ASFByteArrayAttribute(picture + bytes(400_000))
+    track.save()
+    return path, 30.0
+
+
+def matroska_of_unknown_length_that_begins_in_silence(directory):
+    music = np.concatenate([np.zeros((2, 10 * RATE), np.int16), make_music(12.0)], axis=1)
+    quality = {"flags": "+qscale", "global_quality": "236"}
+    path = encode(music, directory / "streamed.mka", codec="libmp3lame", **quality)
+    content = path.read_bytes()
+    at = content.index(b"\x44\x89\x88")  # the element Duration gives way to one that is void
+    path.write_bytes(content[:at] + b"\xec\x89" + bytes(9) + content[at + 11 :])
+    return path, 22.0
+
+
+@pytest.mark.parametrize(
+    "make",
+    [wma_with_a_cover_that_its_header_knows_nothing_of, matroska_of_unknown_length_that_begins_in_silence],
+)
+def test_a_length_guessed_from_the_bit_rate_makes_no_file_truncated(tmp_path, make):
+    path, seconds = make(tmp_path)
+    with container.open_audio(path) as opened:
+        assert stated_seconds(opened) > seconds + 2.0
+    found = read_excerpts(path, sr=RATE, count=3, seconds=5.0)
+    assert found.seconds == pytest.approx(seconds, abs=0.1)
     assert len(found.waveforms) == 3
 
 
