@@ -25,7 +25,7 @@ from genretagd.errors import DecodeError
 from genretagd.ml.chain import ChainReader, find_links
 from genretagd.ml.container import OpenedAudio, open_audio
 from genretagd.ml.excerpts import ExcerptReader
-from genretagd.ml.lengths import Measured, is_own_length, measure, stated_seconds
+from genretagd.ml.lengths import Measured, held_share, is_own_length, measure, stated_seconds
 from genretagd.ml.samples import FloatArray
 
 DAMAGED_SHARE: Final = 0.1
@@ -129,6 +129,7 @@ def read_excerpts(path: Path, *, sr: int, count: int, seconds: float) -> Excerpt
 
 def _read_ordinary(opened: OpenedAudio, *, sr: int, count: int, seconds: float) -> Excerpts:
     """Read the excerpts of a file that is one track; its length is measured where the stated one is wrong."""
+    _refuse_cut(opened)
     stated = stated_seconds(opened)
     length = measure(opened).seconds if stated is None else stated
     found, whole = _read(ExcerptReader(opened, sr=sr), length, sr=sr, count=count, seconds=seconds)
@@ -155,10 +156,21 @@ def _read(
     return Excerpts(length, starts, waveforms, reader.packets, reader.damaged), whole
 
 
+def _refuse_cut(opened: OpenedAudio) -> None:
+    share = held_share(opened)
+    if 0.0 < share < TRUNCATED_SHARE:
+        measured = measure(opened).seconds
+        _refuse_truncated(opened, measured, measured / share)
+
+
 def _refuse_broken(opened: OpenedAudio, measured: Measured, stated: float) -> None:
     if measured.seconds <= 0.0:
         raise DecodeError(opened.path, "damaged (its audio breaks off), get another copy", code="corrupt")
-    enough = min(TRUNCATED_SHARE * stated, stated - TRUNCATED_SECONDS)
-    if measured.seconds < enough and is_own_length(opened, stated, first_byte=measured.first_byte):
-        problem = f"the audio ends after {measured.seconds:.0f} s of {stated:.0f} s, get a whole copy"
+    if is_own_length(opened, stated, first_byte=measured.first_byte):
+        _refuse_truncated(opened, measured.seconds, stated)
+
+
+def _refuse_truncated(opened: OpenedAudio, seconds: float, declared: float) -> None:
+    if seconds < min(TRUNCATED_SHARE * declared, declared - TRUNCATED_SECONDS):
+        problem = f"the audio ends after {seconds:.0f} s of {declared:.0f} s, get a whole copy"
         raise DecodeError(opened.path, problem, code="truncated")

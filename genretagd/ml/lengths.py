@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
 
 from genretagd.ml.container import OpenedAudio
 
@@ -15,6 +15,51 @@ BYTES_PER_SECOND: Final = (100.0, 30e6)
 
 GUESSED_LENGTH: Final = frozenset({"mp3", "aac", "ac3", "eac3", "dts"})
 """Formats that need not state a length."""
+
+
+@dataclass(frozen=True, slots=True)
+class Chunks:
+    """How the chunks lie in a file, of which one holds the sound.
+
+    Attributes
+    ----------
+    first : int
+        Where the first begins.
+    name_bytes, size_bytes : int
+        What each begins with.
+    order : str
+        Byte order of the size.
+    whole : bool
+        Whether the size is that of the whole chunk, or of what follows it.
+    alignment : int
+        Chunks begin at multiples of so many bytes.
+    sound : bytes
+        Name of the one with the sound.
+    """
+
+    first: int
+    name_bytes: int
+    size_bytes: int
+    order: Literal["little", "big"]
+    whole: bool
+    alignment: int
+    sound: bytes
+
+
+_W64_DATA: Final = bytes.fromhex("64617461f3acd3118cd100c04f8edb8a")
+_ASF_DATA: Final = bytes.fromhex("3626b2758e66cf11a6d900aa0062ce6c")
+CHUNKS: Final = {
+    "wav": Chunks(12, 4, 4, "little", whole=False, alignment=2, sound=b"data"),
+    "w64": Chunks(40, 16, 8, "little", whole=True, alignment=8, sound=_W64_DATA),
+    "caf": Chunks(8, 4, 8, "big", whole=False, alignment=1, sound=b"data"),
+    "asf": Chunks(0, 16, 8, "little", whole=True, alignment=1, sound=_ASF_DATA),
+}
+"""Formats of which FFmpeg takes what is there for what should be there."""
+
+MAX_CHUNKS: Final = 1_000
+
+UNKNOWN_SIZE_SLACK: Final = 1 << 16
+"""A size this far from the largest signed number, or beyond it, stands for one that was not known."""
 
 GUESS_SLACK: Final = 0.01
 """How far from FFmpeg's guess a length may be, in parts of it, and still be that guess."""
@@ -81,3 +126,25 @@ def is_own_length(opened: OpenedAudio, stated: float, *, first_byte: int) -> boo
     codecs = (stream.codec_context for stream in opened.container.streams.audio)
     bit_rate = sum(codec.bit_rate or 0 for codec in codecs if codec is not None)
     return abs(8 * (opened.size - first_byte) - stated * bit_rate) > GUESS_SLACK * stated * bit_rate
+
+
+def held_share(opened: OpenedAudio) -> float:
+    """Return which share of the sound that a file's chunks declare is there, where FFmpeg does not tell."""
+    chunks = CHUNKS.get(opened.format_name)
+    if chunks is None:
+        return 1.0
+    at = chunks.first
+    with opened.path.open("rb", buffering=0) as stream:
+        for _ in range(MAX_CHUNKS):
+            stream.seek(at)
+            header = stream.read(chunks.name_bytes + chunks.size_bytes)
+            size = int.from_bytes(header[chunks.name_bytes :], chunks.order)
+            begin = at + len(header)
+            end = at + size if chunks.whole else begin + size
+            if header[: chunks.name_bytes] == chunks.sound:
+                unknown = size >= (1 << 8 * chunks.size_bytes - 1) - UNKNOWN_SIZE_SLACK
+                return 1.0 if unknown or end <= begin else min(1.0, (opened.size - begin) / (end - begin))
+            at = end + -end % chunks.alignment
+            if not begin <= at < opened.size:
+                break
+    return 1.0

@@ -223,7 +223,7 @@ def test_a_protected_file_is_called_protected(tmp_path):
     assert raised.value.code == "encrypted"
 
 
-@pytest.mark.parametrize("name", ["flac", "tta", "aiff"])
+@pytest.mark.parametrize("name", ["flac", "tta", "aiff", "wav", "wma"])
 def test_a_file_that_holds_half_of_what_its_header_says_is_truncated(tmp_path, name):
     whole = FORMATS[name].read_bytes()
     path = tmp_path / FORMATS[name].name
@@ -233,20 +233,35 @@ def test_a_file_that_holds_half_of_what_its_header_says_is_truncated(tmp_path, n
     assert raised.value.code == "truncated"
 
 
-def test_a_stream_of_unknown_length_is_measured(tmp_path, music):
+@pytest.mark.parametrize(
+    ("name", "codec"), [("a.wav", "pcm_s16le"), ("a.w64", "pcm_s16le"), ("a.caf", "pcm_s16be")]
+)
+def test_plain_samples_that_end_before_their_chunk_does_are_truncated(tmp_path, music, name, codec):
+    path = encode(music, tmp_path / name, codec=codec)
+    assert read_excerpts(path, sr=RATE, count=1, seconds=2.0).seconds == pytest.approx(12.0)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size * 2 // 3])
+    with pytest.raises(DecodeError, match="ends after 8 s of 12 s") as raised:
+        read_excerpts(path, sr=RATE, count=3, seconds=1.0)
+    assert raised.value.code == "truncated"
+
+
+@pytest.mark.parametrize("size", [0, 0x7FFF_F000, 0x7FFF_FFFF, 0x8000_0000, 0xFFFF_FFFF])
+def test_a_wav_file_written_as_a_stream_is_measured(tmp_path, music, size):
     content = bytearray(encode(music, tmp_path / "streamed.wav", codec="pcm_s16le").read_bytes())
     at = content.index(b"data")
-    content[4:8] = content[at + 4 : at + 8] = b"\xff\xff\xff\xff"
+    content[4:8] = content[at + 4 : at + 8] = size.to_bytes(4, "little")
     (tmp_path / "endless.wav").write_bytes(content)
     found = read_excerpts(tmp_path / "endless.wav", sr=RATE, count=2, seconds=2.0)
     assert found.seconds == pytest.approx(12.0, abs=0.1)
+
+
+def test_a_flac_file_of_unknown_length_is_measured(tmp_path):
     flac = bytearray(FORMATS["flac"].read_bytes())
     flac[21] &= 0xF0  # the 36-bit number of samples in STREAMINFO
     flac[22:26] = bytes(4)
     (tmp_path / "streamed.flac").write_bytes(flac)
-    assert read_excerpts(tmp_path / "streamed.flac", sr=RATE, count=1, seconds=2.0).seconds == pytest.approx(
-        6.0
-    )
+    found = read_excerpts(tmp_path / "streamed.flac", sr=RATE, count=1, seconds=2.0)
+    assert found.seconds == pytest.approx(6.0)
 
 
 def test_a_guessed_length_that_is_too_long_is_corrected(tmp_path):
