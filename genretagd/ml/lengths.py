@@ -116,14 +116,17 @@ def measure(opened: OpenedAudio) -> Measured:
 
 
 def is_own_length(opened: OpenedAudio, stated: float, *, first_byte: int) -> bool:
-    """Say whether a stated length is the file's own word, and no guess of FFmpeg's.
+    """Say whether a stated length is the file's own word on its audio.
 
-    Where a container states none, or one that FFmpeg does not believe, it divides what follows the headers by
-    the bit rates that the codecs claim.
+    A container's length is that of its pictures, if they go on for longer. Where it states none, or one that
+    FFmpeg does not believe, FFmpeg divides what follows the headers by the bit rates that the codecs claim.
     """
     if opened.format_name in GUESSED_LENGTH:
         return False
-    codecs = (stream.codec_context for stream in opened.container.streams.audio)
+    streams = opened.container.streams
+    if not opened.stream.duration and any(video.average_rate for video in streams.video):  # not so of covers
+        return False
+    codecs = (stream.codec_context for stream in streams.audio)
     bit_rate = sum(codec.bit_rate or 0 for codec in codecs if codec is not None)
     return abs(8 * (opened.size - first_byte) - stated * bit_rate) > GUESS_SLACK * stated * bit_rate
 

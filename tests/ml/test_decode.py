@@ -6,6 +6,7 @@ import struct
 from dataclasses import replace
 from pathlib import Path
 
+import av
 import mutagen.asf
 import mutagen.flac
 import numpy as np
@@ -231,6 +232,27 @@ def test_a_file_that_holds_half_of_what_its_header_says_is_truncated(tmp_path, n
     with pytest.raises(DecodeError, match="ends after 3 s of 6 s") as raised:
         read_excerpts(path, sr=RATE, count=3, seconds=1.0)
     assert raised.value.code == "truncated"
+
+
+@pytest.mark.parametrize("name", ["film.mkv", "film.mp4"])
+def test_a_film_that_goes_on_in_silence_is_not_truncated(tmp_path, name):
+    path = tmp_path / name
+    with av.open(str(path), "w") as film:
+        pictures = film.add_stream("mpeg4", rate=5)
+        pictures.width, pictures.height, pictures.pix_fmt = 64, 48, "yuv420p"
+        sound = film.add_stream("aac", rate=RATE, layout="mono")
+        for number in range(60):
+            film.mux(pictures.encode(av.VideoFrame(64, 48, "yuv420p")))
+            if number < 30:
+                samples = np.full((1, RATE // 5), 1000 * (-1) ** number, np.int16)
+                frame = av.AudioFrame.from_ndarray(samples, format="s16", layout="mono")
+                frame.sample_rate, frame.pts = RATE, number * samples.size
+                film.mux(sound.encode(frame))
+        for stream in (pictures, sound):
+            film.mux(stream.encode(None))
+    found = read_excerpts(path, sr=RATE, count=3, seconds=1.5)
+    assert found.seconds == pytest.approx(6.0, abs=0.2)
+    assert len(found.waveforms) == 3
 
 
 @pytest.mark.parametrize(
