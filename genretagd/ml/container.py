@@ -2,7 +2,7 @@
 
 Nothing outside `genretagd.ml` imports PyAV, and inside it files are opened here only. Which
 demuxers may answer is a closed list: FFmpeg would otherwise take a text file for a playlist or an
-animation and follow the addresses in it.
+animation and follow the addresses in it. No decoder but those of audio sees what is in a file.
 """
 
 from __future__ import annotations
@@ -10,8 +10,9 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -109,6 +110,7 @@ def open_audio(path: Path, *, part: range | None = None) -> Iterator[OpenedAudio
             options={
                 "protocol_whitelist": protocols,
                 "format_whitelist": ",".join(DEMUXERS),
+                "codec_whitelist": _audio_decoders(),
                 "probesize": str(PROBE_BYTES),
                 **({"fflags": "fastseek"} if size > LARGE_BYTES else {}),
             },
@@ -119,6 +121,23 @@ def open_audio(path: Path, *, part: range | None = None) -> Iterator[OpenedAudio
         raise
     except Exception as exc:  # the decode door: PyAV raises FFmpeg's errors as many built-in kinds
         raise explained(path, exc, known_magic=_has_magic(head)) from exc
+
+
+@cache
+def _audio_decoders() -> str:
+    """Return the names of all audio decoders there are, comma-separated.
+
+    The search for streams would otherwise decode cover art and keep it: an album's booklet as PNG pictures
+    takes seconds, and gigabytes.
+    """
+    import av  # noqa: PLC0415
+
+    names = []
+    for name in sorted(av.codecs_available):
+        with suppress(av.codec.codec.UnknownCodecError):  # some only encode
+            if av.Codec(name, "r").type == "audio":
+                names.append(name)
+    return ",".join(names)
 
 
 def explained(path: Path, exc: Exception, *, known_magic: bool) -> DecodeError:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import base64
 import itertools
 import os
 import struct
@@ -9,6 +10,8 @@ from pathlib import Path
 import av
 import mutagen.asf
 import mutagen.flac
+import mutagen.id3
+import mutagen.mp4
 import numpy as np
 import pytest
 from damage import damaged_files, sample_files
@@ -160,15 +163,38 @@ def test_not_a_number_and_infinity_become_silence_and_a_bounded_level(tmp_path):
     assert np.abs(waveform).max() <= 16.0
 
 
-def test_cover_art_is_not_taken_for_the_audio(tmp_path):
-    path = tmp_path / "cover.flac"
-    path.write_bytes(FORMATS["flac"].read_bytes())
-    tags = mutagen.flac.FLAC(path)
+def with_a_cover(directory, name: str) -> Path:
+    path = directory / FORMATS[name].name
+    path.write_bytes(FORMATS[name].read_bytes())
+    track = mutagen.File(path)
+    if track.tags is None:
+        track.add_tags()
     picture = mutagen.flac.Picture()
     picture.mime, picture.type, picture.data = "image/png", 3, PNG
-    tags.add_picture(picture)
-    tags.save()
-    assert read_excerpts(path, sr=8000, count=1, seconds=9.0).seconds == pytest.approx(6.0)
+    picture.width = picture.height = 1
+    if isinstance(track.tags, mutagen.id3.ID3):
+        track.tags.add(mutagen.id3.APIC(mime="image/png", type=3, data=PNG))
+    elif isinstance(track.tags, mutagen.mp4.MP4Tags):
+        track.tags["covr"] = [mutagen.mp4.MP4Cover(PNG, mutagen.mp4.MP4Cover.FORMAT_PNG)]
+    elif name == "flac":
+        track.add_picture(picture)
+    else:
+        track.tags["metadata_block_picture"] = [base64.b64encode(picture.write()).decode()]
+    track.save()
+    return path
+
+
+@pytest.mark.parametrize("name", ["mp3", "aac", "flac", "vorbis", "opus", "aiff"])
+def test_cover_art_is_neither_taken_for_the_audio_nor_decoded(tmp_path, name):
+    path = with_a_cover(tmp_path, name)
+    with container.open_audio(path) as opened:
+        (cover,) = opened.container.streams.video
+        assert cover.codec_context.name == "png"
+        assert cover.codec_context.format is None  # known once a picture is decoded
+    found = read_excerpts(path, sr=RATE, count=3, seconds=1.5)
+    expected = read_excerpts(FORMATS[name], sr=RATE, count=3, seconds=1.5)
+    assert found.seconds == expected.seconds
+    assert all(map(np.array_equal, found.waveforms, expected.waveforms))
 
 
 PNG = bytes.fromhex(
