@@ -98,14 +98,16 @@ class ExcerptReader:
             return None
         window: _Window | None = None
         for frame in self._frames():
-            rate = int(frame.sample_rate)
+            rate, stated = int(frame.sample_rate), self._stated(frame)
             if window is None:
-                window = _Window(rate, start, seconds, sr=self._sr)
-                stated = self._stated(frame)
                 if strict and (stated is None or not start - TOO_EARLY_SECONDS <= stated <= start):
                     return None
-                window.enter(0.0 if stated is None else stated)
-            if rate != window.rate or not window.take(frame, self._stated(frame)):
+                window = _Window(rate, start, seconds, sr=self._sr, position=stated or 0.0)
+            elif rate != window.rate and window.frames <= 1:
+                # The first frame after a seek may have the rate of what was decoded before it.
+                position = window.position if stated is None else stated
+                window = _Window(rate, start, seconds, sr=self._sr, position=position)
+            if rate != window.rate or not window.take(frame, stated):
                 break
         return None if window is None else window.waveform.finish()
 
@@ -144,20 +146,26 @@ class ExcerptReader:
 
 
 class _Window:
-    """The part of a stream of frames that is the excerpt, counted in samples of the source."""
+    """The part of a stream of frames that is the excerpt, counted in samples of the source.
 
-    def __init__(self, rate: int, start: float, seconds: float, *, sr: int) -> None:
+    A stream that begins behind the excerpt, or far before it, moves it to where it begins. `frames` is how
+    many the excerpt has.
+    """
+
+    def __init__(self, rate: int, start: float, seconds: float, *, sr: int, position: float) -> None:
         self.rate = rate
+        self.frames = 0
         self.waveform = Waveform(rate=rate, sr=sr)
         self._begin = round(start * rate)
         self._end = round((start + seconds) * rate)
-        self._at = 0
-
-    def enter(self, position: float) -> None:
-        """Begin at a position in seconds; behind the excerpt or far before it, it moves the excerpt."""
-        self._at = round(position * self.rate)
-        if not self._begin - FROM_START_SECONDS * self.rate <= self._at <= self._begin:
+        self._at = round(position * rate)
+        if not self._begin - FROM_START_SECONDS * rate <= self._at <= self._begin:
             self._begin, self._end = self._at, self._end - self._begin + self._at
+
+    @property
+    def position(self) -> float:
+        """Where the next frame lies, in seconds."""
+        return self._at / self.rate
 
     def take(self, frame: Any, stated: float | None) -> bool:
         """Take what belongs to the excerpt, and say whether more is wanted.
@@ -173,5 +181,6 @@ class _Window:
         first, last = max(0, self._begin - self._at), min(samples, self._end - self._at)
         if first < last:
             self.waveform.add(frame, first, last)
+            self.frames += 1
         self._at += samples
         return self._at < self._end

@@ -352,6 +352,19 @@ def test_a_length_guessed_from_the_bit_rate_makes_no_file_truncated(tmp_path, ma
     assert len(found.waveforms) == 3
 
 
+@pytest.mark.parametrize("order", [(24_000, 22_050), (22_050, 24_000)])
+def test_files_of_two_sample_rates_one_behind_the_other_give_every_excerpt(tmp_path, music, order):
+    parts = [
+        encode(music, tmp_path / f"{rate}.mp3", codec="libmp3lame", rate=rate).read_bytes() for rate in order
+    ]
+    path = tmp_path / "joined.mp3"
+    path.write_bytes(b"".join(parts))
+    with container.open_audio(path) as opened:
+        reader = excerpts.ExcerptReader(opened, sr=RATE)
+        sizes = [reader.read(start, 2.0).size for start in (16.0, 4.0, 18.0, 0.0)]
+    assert sizes == pytest.approx([2 * RATE] * 4, abs=0.05 * RATE)
+
+
 def test_a_seek_that_always_fails_still_gives_the_right_samples(monkeypatch):
     expected = read_excerpts(FORMATS["flac"], sr=8000, count=3, seconds=1.0)
     seek = excerpts.ExcerptReader._seek
