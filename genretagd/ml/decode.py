@@ -10,8 +10,8 @@ What a sample is
     The links of a chained Ogg file are one track (see `genretagd.ml.chain`).
 How long a track is
     What its container states, if that can be true for a file of its size; otherwise what its packets add up
-    to. Where the audio ends earlier than stated the packets decide as well, and a file whose own header
-    states much more than there is counts as truncated.
+    to. Where the audio ends earlier than stated, or a short track goes on for longer, the packets decide as
+    well, and a file whose own header states much more than there is counts as truncated.
 """
 
 from __future__ import annotations
@@ -32,7 +32,9 @@ DAMAGED_SHARE: Final = 0.1
 """With more than this share of its packets damaged a track is not judged."""
 
 WHOLE_SHARE: Final = 0.9
-"""An excerpt with less than this share of its samples calls for a look at the track's real length."""
+"""An excerpt with less than this share of its samples calls for a look at the track's real length; so does a
+track that is shorter than this share of what was read of it.
+"""
 
 TRUNCATED_SHARE: Final = 0.9
 TRUNCATED_SECONDS: Final = 2.0
@@ -132,8 +134,8 @@ def _read_ordinary(opened: OpenedAudio, *, sr: int, count: int, seconds: float) 
     _refuse_cut(opened)
     stated = stated_seconds(opened)
     length = measure(opened).seconds if stated is None else stated
-    found, whole = _read(ExcerptReader(opened, sr=sr), length, sr=sr, count=count, seconds=seconds)
-    if stated is not None and not whole:
+    found, fits = _read(ExcerptReader(opened, sr=sr), length, sr=sr, count=count, seconds=seconds)
+    if stated is not None and not fits:
         measured = measure(opened)
         _refuse_broken(opened, measured, stated)
         found, _ = _read(ExcerptReader(opened, sr=sr), measured.seconds, sr=sr, count=count, seconds=seconds)
@@ -143,17 +145,20 @@ def _read_ordinary(opened: OpenedAudio, *, sr: int, count: int, seconds: float) 
 def _read(
     reader: ExcerptReader | ChainReader, length: float, *, sr: int, count: int, seconds: float
 ) -> tuple[Excerpts, bool]:
-    """Read the excerpts of a track of a certain length; also say whether all that was planned was there."""
+    """Read the excerpts of a track of a certain length; also say whether what there was fits that length."""
     planned = plan_excerpts(length, count=count, seconds=seconds)
     read = [(start, reader.read(start, seconds)) for start in planned]
     wanted = WHOLE_SHARE * min(seconds, length) * sr
-    whole = all(waveform.size >= wanted for _, waveform in read)
+    fits = all(waveform.size >= wanted for _, waveform in read)
     least = max(1, round(min(SHORTEST_SECONDS, WHOLE_SHARE * length) * sr))
     kept = [(start, waveform) for start, waveform in read if waveform.size >= least]
-    if planned == (0.0,) and kept and kept[0][1].size < round(seconds * sr):
-        length = kept[0][1].size / sr  # all of it was read, so its length is known
+    if planned == (0.0,) and kept:
+        heard = kept[0][1].size
+        if heard < round(seconds * sr):
+            length = heard / sr  # all of it was read, so its length is known
+        fits = fits and WHOLE_SHARE * heard <= length * sr
     starts, waveforms = tuple(start for start, _ in kept), tuple(waveform for _, waveform in kept)
-    return Excerpts(length, starts, waveforms, reader.packets, reader.damaged), whole
+    return Excerpts(length, starts, waveforms, reader.packets, reader.damaged), fits
 
 
 def _refuse_cut(opened: OpenedAudio) -> None:

@@ -352,6 +352,30 @@ def test_a_length_guessed_from_the_bit_rate_makes_no_file_truncated(tmp_path, ma
     assert len(found.waveforms) == 3
 
 
+def flac_that_states_one_second() -> bytes:
+    content = bytearray(FORMATS["flac"].read_bytes())
+    content[21:26] = (content[21] & 0xF0, *(8_000).to_bytes(4, "big"))
+    return bytes(content)
+
+
+def mp3_that_states_one_second() -> bytes:
+    content = bytearray(FORMATS["mp3"].read_bytes())
+    at = content.index(b"Info") + 8  # the tag of LAME, its flags, and the number of frames
+    content[at : at + 4] = (28).to_bytes(4, "big")
+    return bytes(content)
+
+
+@pytest.mark.parametrize("make", [flac_that_states_one_second, mp3_that_states_one_second])
+def test_a_stated_length_that_is_too_short_is_corrected(tmp_path, make):
+    path = tmp_path / "long"
+    path.write_bytes(make())
+    with container.open_audio(path) as opened:
+        assert stated_seconds(opened) == pytest.approx(1.0, abs=0.1)
+    found = read_excerpts(path, sr=RATE, count=3, seconds=1.8)
+    assert found.seconds == pytest.approx(6.0, abs=0.1)
+    assert len(found.waveforms) == 3
+
+
 @pytest.mark.parametrize("order", [(24_000, 22_050), (22_050, 24_000)])
 def test_files_of_two_sample_rates_one_behind_the_other_give_every_excerpt(tmp_path, music, order):
     parts = [
