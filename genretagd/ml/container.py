@@ -43,6 +43,10 @@ MAGIC: Final = (
 """First bytes of the formats we read: a file that has them and does not open is damaged, not foreign."""
 
 PROTECTED_TAGS: Final = frozenset({"drms", "enca", "p608"})
+PROTECTION: Final = b"sinf\x00\x00\x00\x0cfrma"
+"""Stands in an MP4 file before what an encrypted track was, which FFmpeg then calls it."""
+
+CHUNK_BYTES: Final = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +144,24 @@ def _audio_decoders() -> str:
     return ",".join(names)
 
 
+def protected(path: Path) -> DecodeError:
+    """Return the error that says that a file is encrypted."""
+    return DecodeError(path, "copy-protected, only its shop can decode it", code="encrypted")
+
+
+def says_protected(opened: OpenedAudio) -> bool:
+    """Say whether an MP4 file has an encrypted track; reads it up to where it says so, or to its end."""
+    if not opened.format_name.startswith("mov"):
+        return False
+    tail = b""
+    with opened.path.open("rb") as stream:
+        while chunk := stream.read(CHUNK_BYTES):
+            if PROTECTION in tail + chunk:
+                return True
+            tail = chunk[-len(PROTECTION) :]
+    return False
+
+
 def explained(path: Path, exc: Exception, *, known_magic: bool) -> DecodeError:
     """Return a `DecodeError` that says what PyAV's exception means for this file."""
     import av  # noqa: PLC0415
@@ -207,7 +229,7 @@ def _choose_stream(path: Path, container: Any, head: bytes) -> Any:
     if codec is None:
         raise DecodeError(path, "no decoder for its codec, convert it to another format", code="unsupported")
     if codec.codec_tag in PROTECTED_TAGS:
-        raise DecodeError(path, "copy-protected, only its shop can decode it", code="encrypted")
+        raise protected(path)
     rate, channels = int(codec.sample_rate or 0), int(codec.channels or 0)
     if not rate or not channels:
         if _has_magic(head):

@@ -23,7 +23,7 @@ from typing import Final
 from genretagd.domain import SHORTEST_SECONDS
 from genretagd.errors import DecodeError
 from genretagd.ml.chain import ChainReader, find_links
-from genretagd.ml.container import OpenedAudio, open_audio
+from genretagd.ml.container import OpenedAudio, open_audio, protected, says_protected
 from genretagd.ml.excerpts import ExcerptReader
 from genretagd.ml.lengths import Measured, held_share, is_own_length, measure, stated_seconds
 from genretagd.ml.samples import FloatArray
@@ -120,12 +120,7 @@ def read_excerpts(path: Path, *, sr: int, count: int, seconds: float) -> Excerpt
             found, _ = _read(chain, chain.seconds, sr=sr, count=count, seconds=seconds)
         else:
             found = _read_ordinary(opened, sr=sr, count=count, seconds=seconds)
-        if not found.waveforms:
-            problem = "damaged (no sound could be decoded), get another copy"
-            raise DecodeError(path, problem, code="corrupt")
-        if found.damaged > DAMAGED_SHARE * found.packets:
-            problem = f"damaged ({found.damaged} of {found.packets} packets), get another copy"
-            raise DecodeError(path, problem, code="corrupt")
+        _refuse_damaged(opened, found)
         return found
 
 
@@ -159,6 +154,15 @@ def _read(
         fits = fits and WHOLE_SHARE * heard <= length * sr
     starts, waveforms = tuple(start for start, _ in kept), tuple(waveform for _, waveform in kept)
     return Excerpts(length, starts, waveforms, reader.packets, reader.damaged), fits
+
+
+def _refuse_damaged(opened: OpenedAudio, found: Excerpts) -> None:
+    if found.waveforms and found.damaged <= DAMAGED_SHARE * found.packets:
+        return
+    if says_protected(opened):
+        raise protected(opened.path)
+    what = f"{found.damaged} of {found.packets} packets" if found.waveforms else "no sound could be decoded"
+    raise DecodeError(opened.path, f"damaged ({what}), get another copy", code="corrupt")
 
 
 def _refuse_cut(opened: OpenedAudio) -> None:

@@ -242,9 +242,23 @@ def test_a_name_that_is_no_text_or_looks_like_an_address_is_only_a_name(tmp_path
         assert read_excerpts(path, sr=RATE, count=1, seconds=9.0).seconds == pytest.approx(6.0, abs=0.1)
 
 
-def test_a_protected_file_is_called_protected(tmp_path):
-    content = FORMATS["aac"].read_bytes().replace(b"mp4a", b"drms")
-    (tmp_path / "bought.m4p").write_bytes(content)
+def bought(path: Path) -> None:
+    path.write_bytes(FORMATS["aac"].read_bytes().replace(b"mp4a", b"drms"))
+
+
+def encrypted_by_the_common_scheme(path: Path) -> None:
+    scheme = {"encryption_scheme": "cenc-aes-ctr", "encryption_key": "76" * 16, "encryption_kid": "a7" * 16}
+    with av.open(str(FORMATS["aac"])) as source, av.open(str(path), "w", "mp4", options=scheme) as target:
+        stream = target.add_stream_from_template(source.streams.audio[0])
+        for packet in source.demux(audio=0):
+            if packet.dts is not None:
+                packet.stream = stream
+                target.mux(packet)
+
+
+@pytest.mark.parametrize("make", [bought, encrypted_by_the_common_scheme])
+def test_a_protected_file_is_called_protected(tmp_path, make):
+    make(tmp_path / "bought.m4p")
     with pytest.raises(DecodeError, match="copy-protected") as raised:
         read_excerpts(tmp_path / "bought.m4p", sr=RATE, count=1, seconds=3.0)
     assert raised.value.code == "encrypted"
