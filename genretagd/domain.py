@@ -205,7 +205,8 @@ class Status(StrEnum):
 class Outcome:
     """The full story of one track in one run, as printed, logged and recorded.
 
-    `code` is the stable short word behind `reason` ("corrupt", "silent", "has genre").
+    `code` is the stable short word behind `reason` ("corrupt", "silent", "has genre"), `entry` the
+    number of the journal's entry for `change`.
     """
 
     path: Path
@@ -218,6 +219,7 @@ class Outcome:
     prediction: Prediction | None = None
     confidence: float | None = None
     change: TagChange | None = None
+    entry: int | None = None
     seconds: float = field(default=0.0, compare=False)
 
 

@@ -145,14 +145,15 @@ Event = TrackEvent | Idle
 def event_of(outcome: Outcome, *, at: datetime, undo: bool = False) -> TrackEvent | None:
     """Return the event that tells an outcome (of an `undo`), or None for one that plugins are not told.
 
-    The key of a tagged track is made of the file version that was written, so that telling it
-    again after a crash is the same event.
+    The key of a tagged track is made of the journal's entry, so that telling it again after a crash
+    is the same event, and of the file version, which tells the entries of several ledgers apart.
+    The version alone would not do: a rewrite in place that keeps the time can bring one back.
     """
     match outcome.status:
         case Status.TAGGED:
             version = outcome.change.version_after if outcome.change else at
             return TrackTagged(
-                key=event_key(TrackTagged.kind, outcome.path, version, *outcome.after),
+                key=event_key(TrackTagged.kind, outcome.path, version, outcome.entry, *outcome.after),
                 at=at,
                 path=outcome.path,
                 before=outcome.before,

@@ -172,7 +172,7 @@ class Pipeline:
             if not exc.worker_ended:  # else the entry stays open until the file is seen
                 self._journal.failed(entry, exc.problem)
             raise
-        outcome = replace(outcome, status=Status.TAGGED, after=change.after, change=change)
+        outcome = replace(outcome, status=Status.TAGGED, after=change.after, change=change, entry=entry)
         with self._journal.transaction():
             self._journal.done(entry, change)
             self._tell(outcome)

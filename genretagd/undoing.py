@@ -180,7 +180,7 @@ def _undo(
         if not exc.worker_ended:  # else the entry stays open until the file is seen
             journal.failed(entry, exc.problem)
         raise
-    outcome = dataclasses.replace(outcome, after=change.after, change=change)
+    outcome = dataclasses.replace(outcome, after=change.after, change=change, entry=entry)
     with journal.transaction():
         journal.done(entry, change)
         tell(outcome)

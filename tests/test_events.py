@@ -118,7 +118,13 @@ def test_what_a_reader_does_not_know_it_passes_over() -> None:
 VERSION = FileVersion(1, 2, 3, 4)
 CHANGE = TagChange(Path("/m/a"), (), ("Rock",), {}, {}, VERSION, VERSION)
 TAGGED = Outcome(
-    Path("/m/a"), Status.TAGGED, after=("Rock",), prediction=PREDICTION, confidence=0.7, change=CHANGE
+    Path("/m/a"),
+    Status.TAGGED,
+    after=("Rock",),
+    prediction=PREDICTION,
+    confidence=0.7,
+    change=CHANGE,
+    entry=5,
 )
 
 
@@ -142,12 +148,14 @@ def test_outcomes_that_changed_nothing_are_not_told(status: Status) -> None:
 def test_the_same_write_told_twice_is_the_same_event_and_another_write_is_not() -> None:
     later = AT + timedelta(hours=1)
     first, again = event_of(TAGGED, at=AT), event_of(TAGGED, at=later)
-    rewritten = replace(CHANGE, version_after=replace(VERSION, mtime_ns=5))
-    other = event_of(replace(TAGGED, change=rewritten), at=AT)
+    elsewhere = replace(CHANGE, version_after=replace(VERSION, device=5))
+    others = [replace(TAGGED, change=elsewhere), replace(TAGGED, entry=6)]  # of another ledger, and of ours
     assert first is not None
     assert again is not None
-    assert other is not None
-    assert first.key == again.key != other.key
+    assert first.key == again.key
+    for other in (event_of(outcome, at=AT) for outcome in others):
+        assert other is not None
+        assert other.key != first.key
 
 
 def test_keys_do_not_confuse_where_one_part_ends() -> None:

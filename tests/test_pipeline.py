@@ -118,12 +118,13 @@ def test_what_is_told_of_a_tagged_track_is_told_in_the_transaction_that_records_
         classifier=FakeClassifier(),
         policy_for=lambda _path: policy(),
         journal=journal,
-        tell=lambda outcome: journal.entries.append(("told", outcome.after)),
+        tell=lambda outcome: journal.entries.append(("told", outcome.entry)),
     )
 
     told.process(TRACK)
 
     assert [name for name, _ in journal.entries] == ["intend", "begin", "done", "told", "commit"]
+    assert [entry for name, entry in journal.entries if name in ("done", "told")] == [1, 1]
 
 
 def test_a_track_with_a_genre_is_kept_and_not_even_decoded():

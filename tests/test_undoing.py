@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -9,8 +11,10 @@ from mutagen.id3 import ID3, TIT2
 from tag_streams import apev2, bare_mp3, genre_frame, id3_tag
 
 from genretagd.config import Config
-from genretagd.domain import Status, WriteOptions
+from genretagd.config.schema import TagsConfig
+from genretagd.domain import Outcome, Status, WriteOptions
 from genretagd.errors import TimeLimitError
+from genretagd.events import TrackTagged, event_of
 from genretagd.ledger.database import Database
 from genretagd.ledger.journal import Change, Journal
 from genretagd.policy import Policy
@@ -19,6 +23,7 @@ from genretagd.undoing import plan, undo
 
 DATA = Path(__file__).resolve().parent / "data" / "formats"
 OPTIONS = WriteOptions()
+AT = datetime(2026, 3, 1, 12, 30, tzinfo=UTC)
 
 
 @pytest.fixture
@@ -75,6 +80,24 @@ def test_an_undo_can_be_undone(tracks: list[Path], database: Database, store: Fi
     assert tracks[0].read_bytes() != new
     undo_all(journal.changes(run=undoing.run), database, store)
     assert tracks[0].read_bytes() == new
+
+
+def test_an_undo_that_brings_a_version_back_is_another_event(
+    tracks: list[Path], database: Database, store: FileTagStore
+) -> None:
+    in_place = Policy.of(replace(Config(), tags=TagsConfig(mtime="keep", hardlinks="in-place")))
+    (tracks[1].parent / "second name").hardlink_to(tracks[1])
+    journal = tag(tracks[1], "Rock", database, store, in_place.write)
+    told: list[Outcome] = []
+    for _ in range(3):  # back, and back again, and back once more
+        (step,) = plan(journal, journal.changes()[-1:])
+        undo(step, store, journal, lambda _path: in_place, tell=told.append)
+    events = [event_of(outcome, at=AT, undo=True) for outcome in told]
+    assert told[0].change is not None
+    assert told[2].change is not None
+    assert told[0].change.version_after == told[2].change.version_after
+    assert [event.after for event in events if isinstance(event, TrackTagged)] == [(), ("Rock",), ()]
+    assert len({event.key for event in events if event}) == 3
 
 
 def test_a_later_edit_by_somebody_else_wins(

@@ -62,6 +62,7 @@ class Records:
                 after=entry.genres_after,
                 confidence=None if undo else entry.confidence,
                 change=entry.tag_change(),
+                entry=entry.id,
             ),
             undo=undo,
         )

@@ -30,7 +30,7 @@ class Change:
     Attributes
     ----------
     id : int
-        Entries are numbered in the order in which they were intended.
+        Entries are numbered in the order in which they were intended; no number comes twice.
     run : str
         The run it belongs to.
     command : str

@@ -19,7 +19,7 @@ CREATE TABLE runs (
 
 CHANGES = """
 CREATE TABLE changes (
-    id INTEGER PRIMARY KEY,
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
     run_id TEXT NOT NULL REFERENCES runs (id),
     path BLOB NOT NULL,
     state TEXT NOT NULL CHECK (state IN ('intended', 'done', 'failed')),

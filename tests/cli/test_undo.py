@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import json
 import shutil
@@ -14,6 +15,7 @@ from genretagd.cli.app import app
 from genretagd.cli.undo import instant
 from genretagd.domain import HardlinkPolicy, WriteOptions
 from genretagd.errors import UsageError
+from genretagd.events import event_key
 from genretagd.ledger.database import Database
 from genretagd.ledger.journal import Journal
 from genretagd.tagging.store import FileTagStore
@@ -108,6 +110,9 @@ def test_an_undo_that_a_crash_cut_off_is_told_by_the_next_run(
     assert (status, "nothing to undo" in output) == (0, True)
     (told,) = [json.loads(line) for line in (tmp_path / "log").read_text().splitlines()]
     assert (told["before"], told["after"], told["undo"]) == (["Rock"], [], True)
+    with contextlib.closing(Database(ledger)) as database:
+        change = Journal(database, command="").history(track)[-1]
+    assert told["key"] == event_key("tagged", track, change.version_after, change.id)
     assert list((tmp_path / "lists").iterdir()) == []
 
 

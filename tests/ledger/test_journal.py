@@ -251,3 +251,9 @@ def test_what_is_older_than_the_retention_is_forgotten(journal: Journal, clock: 
     assert journal.history(Path("/old")) == []
     assert len(journal.history(Path("/undone"))) == 2
     assert len(journal.history(Path("/open"))) == 1
+
+
+def test_the_number_of_an_entry_that_was_forgotten_does_not_come_again(journal: Journal) -> None:
+    entry = write(journal, "Rock")
+    assert journal.forget(before=9e9) == 1
+    assert write(journal, "Rock") == entry + 1
