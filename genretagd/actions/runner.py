@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import threading
@@ -44,6 +45,7 @@ class Delays:
     breaker: Backoff = BREAKER_BACKOFF
     poll_seconds: float = POLL_SECONDS
     gather_seconds: float = GATHER_SECONDS
+    trouble_seconds: float = TROUBLE_SECONDS
 
 
 class Runner:
@@ -77,8 +79,7 @@ class Runner:
         self._keep = keep
         self._deliver = deliver
         self._state = state
-        self._poll_seconds = delays.poll_seconds
-        self._gather_seconds = delays.gather_seconds
+        self._delays = delays
         self._lease = Lease(state / "delivery.lock")
         self._closing = threading.Event()
         self._log = logging.getLogger(LOG)
@@ -195,9 +196,10 @@ class Runner:
         return True
 
     def _wait_for_lease(self) -> None:
-        while not self._closing.wait(self._poll_seconds):
-            if self._begin():
-                return
+        while not self._closing.wait(self._delays.poll_seconds):
+            with contextlib.suppress(OSError):  # a full disk: it is tried again
+                if self._begin():
+                    return
 
     def _run(self, worker: ActionWorker) -> None:
         wake = self._wakes[worker.name]
@@ -210,25 +212,30 @@ class Runner:
                     worker.prepare()
                     prepared = True
                 delay = worker.step()
+                if delay > 0 and self._is_ending(worker):
+                    break
+                if delay > 0:
+                    self._wait(wake, delay)
             except Exception:  # noqa: BLE001 - the thread must outlive a full disk, and a mistake of ours
                 self._log.exception("%s: delivery has a problem", worker.name)
-                delay = TROUBLE_SECONDS
-            if delay > 0 and (self._closing.is_set() or worker.plugin.aborted):
-                break
-            if delay > 0:
-                self._wait(wake, delay)
+                if self._is_ending(worker):
+                    break
+                self._closing.wait(self._delays.trouble_seconds)
         try:
             worker.close()
         except Exception:  # noqa: BLE001 - as above: the others are to be closed, too
             self._log.exception("%s: closing has a problem", worker.name)
+
+    def _is_ending(self, worker: ActionWorker) -> bool:
+        return self._closing.is_set() or worker.plugin.aborted
 
     def _wait(self, wake: threading.Event, delay: float) -> None:
         """Wait for a wake-up or for somebody else's events, at most so long."""
         seen = self._deliver.changes()
         deadline = time.monotonic() + delay
         while (left := deadline - time.monotonic()) > 0:
-            if wake.wait(min(left, self._poll_seconds)) or self._deliver.changes() != seen:
-                self._closing.wait(self._gather_seconds)
+            if wake.wait(min(left, self._delays.poll_seconds)) or self._deliver.changes() != seen:
+                self._closing.wait(self._delays.gather_seconds)
                 return
 
     def _wake_all(self) -> None:

@@ -16,12 +16,18 @@ from genretagd.actions.catalog import Catalog
 from genretagd.actions.plan import plan_actions
 from genretagd.actions.runner import Delays, Runner
 from genretagd.config import ActionConfig
-from genretagd.errors import ConfigError
+from genretagd.errors import ConfigError, LedgerError
 from genretagd.events import idle_event
 from genretagd.ledger.database import Database
 from genretagd.ledger.outbox import Outbox
 
-QUICK = Delays(event=Backoff(0.01, 0.05), breaker=Backoff(0.01, 0.05), poll_seconds=0.02, gather_seconds=0.0)
+QUICK = Delays(
+    event=Backoff(0.01, 0.05),
+    breaker=Backoff(0.01, 0.05),
+    poll_seconds=0.02,
+    gather_seconds=0.0,
+    trouble_seconds=0.02,
+)
 
 NOTE = """
     log: Path
@@ -189,6 +195,25 @@ def test_a_ledger_that_cannot_be_written_does_not_stop_the_teller(
     database.close()
     runner.tell(tagged("/m/1"))
     assert "is lost to action plugins" in caplog.text
+
+
+def test_delivery_outlives_a_ledger_that_fails_while_it_waits(
+    make: Callable[..., Runner], folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failures = [LedgerError("ledger.sqlite3: the ledger failed (disk I/O error)")] * 2
+
+    def changes(_outbox: Outbox) -> int:
+        if failures:
+            raise failures.pop()
+        return 0
+
+    monkeypatch.setattr(Outbox, "changes", changes)
+    write_plugin(folder, "note", NOTE)
+    runner = make(("note", {"log": tmp_path / "log"}))
+    runner.start()
+    eventually(lambda: not failures)
+    runner.tell(tagged("/m/1"))
+    eventually(lambda: lines(tmp_path / "log"))
 
 
 def test_a_wrong_option_stops_the_start_and_a_broken_plugin_does_not(
