@@ -13,20 +13,22 @@ request ``do``        with                                        answer besides
 ``close``             (and the process ends)
 ====================  ==========================================  ================================
 
-A refusal is ``{"ok": false, "error": "..."}`` with ``problems``, ``permanent`` and
-``retry_after_seconds`` where they apply.
+A request has a ``number``, and its answer the same one. A refusal is ``{"ok": false, "error": "..."}``
+with ``problems``, ``permanent`` and ``retry_after_seconds`` where they apply.
 """
 
 from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 import queue
 import signal
 import sys
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 from typing import IO, Any, Final
 
 from genretagd.actions.catalog import Origin, PluginSource
@@ -68,12 +70,7 @@ class Host:
         except ConfigError as exc:
             return {"ok": False, "status": "CONFIG_INVALID", "problems": exc.problems, "error": str(exc)}
         except DeliveryError as exc:
-            return {
-                "ok": False,
-                "error": described(exc).removeprefix("DeliveryError: "),
-                "permanent": exc.permanent,
-                "retry_after_seconds": exc.retry_after_seconds,
-            }
+            return _refusal(exc)
         except BaseException as exc:  # noqa: BLE001 - a plugin may raise anything: SystemExit, MemoryError
             return {"ok": False, "error": described(exc), "exhausted": isinstance(exc, MemoryError)}
 
@@ -107,13 +104,38 @@ class Host:
         event = event_from_json(found)
         answer = self._call(f"on_{event.kind}", event)
         if isinstance(answer, Moved) and not isinstance(event, Idle):
-            moved = moved_event(event.path, answer.to, cause=event.key, at=event.at)
+            moved = moved_event(event.path, _place(answer), cause=event.key, at=event.at)
             return {"ok": True, "moved": event_to_json(moved)}
         return {"ok": True}
 
     def _call(self, method: str, *arguments: Any) -> Any:
         function = getattr(self._plugin, method, None)
         return function(*arguments) if callable(function) else None
+
+
+def _refusal(exc: DeliveryError) -> dict[str, Any]:
+    error = described(exc).removeprefix("DeliveryError: ")
+    seconds = getattr(exc, "retry_after_seconds", None)
+    if seconds is not None and not (isinstance(seconds, (int, float)) and math.isfinite(seconds)):
+        error += f" (retry_after_seconds must be a number, not {seconds!r})"  # a header, say
+        seconds = None
+    return {
+        "ok": False,
+        "error": error,
+        "permanent": bool(getattr(exc, "permanent", False)),
+        "retry_after_seconds": seconds,
+    }
+
+
+def _place(moved: Moved) -> Path:
+    """Return where a track is now; raises `PluginError` where a plugin did not say."""
+    try:
+        path = Path(os.fsdecode(moved.to))
+    except TypeError:
+        path = Path()
+    if not path.is_absolute() or "\0" in os.fspath(path):
+        raise PluginError(f"Moved(to={moved.to!r}): must be the whole path of the track")
+    return path
 
 
 def limit_memory(megabytes: int) -> None:
@@ -164,9 +186,11 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     with contextlib.suppress(OSError, AttributeError):
         os.nice(NICENESS)
-    host = Host()
+    host, ours = Host(), os.getpid()
     for request in requests_from(requests):
-        answer = host.answer(request)
+        answer = host.answer(request) | {"number": request.get("number")}
+        if os.getpid() != ours:  # a child that the plugin forked: it has nothing to say here
+            os._exit(0)
         for stream in (sys.stdout, sys.stderr):
             with contextlib.suppress(Exception):  # the plugin may have replaced or closed it
                 stream.flush()

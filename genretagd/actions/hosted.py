@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable, Mapping
-from typing import Any, Final, Protocol, cast
+from typing import Any, Final, Protocol
 
 from genretagd.actions.plan import ActionSpec, PluginRecord, PluginStatus
 from genretagd.actions.process import HostDied
@@ -164,7 +164,7 @@ class HostedPlugin:
         )
         if not answer.get("ok"):
             raise _refusal(answer)
-        return cast("TrackMoved", event_from_json(answer["moved"])) if answer.get("moved") else None
+        return _move(answer)
 
     def note(self, exc: DeliveryError) -> str:
         """Return what went wrong, without secrets, and remember it."""
@@ -217,6 +217,18 @@ def start_request(spec: ActionSpec, *, describe_only: bool = False) -> dict[str,
         "memory_megabytes": spec.common.memory_megabytes,
         "describe_only": describe_only,
     }
+
+
+def _move(answer: Mapping[str, Any]) -> TrackMoved | None:
+    if answer.get("moved") is None:
+        return None
+    try:
+        moved = event_from_json(answer["moved"])
+    except ValueError as exc:
+        raise HostDied(f"its process spoke nonsense: {exc}") from exc
+    if not isinstance(moved, TrackMoved):
+        raise HostDied("its process spoke nonsense")
+    return moved
 
 
 def _refusal(answer: Mapping[str, Any]) -> DeliveryError:

@@ -81,7 +81,10 @@ def described(exc: BaseException) -> str:
 
     What others say comes along only so far: a type alone would help nobody.
     """
-    text = " ".join(str(exc).split())
+    try:
+        text = " ".join(str(exc).split())
+    except BaseException:  # noqa: BLE001 - a plugin's exception may fail to say what it is
+        text = ""
     if isinstance(exc, PluginError):
         return text
     return f"{type(exc).__name__}: {text}" if text else type(exc).__name__

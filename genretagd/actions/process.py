@@ -106,6 +106,7 @@ class HostProcess:
         self._output = output
         self._lock = threading.Lock()
         self._answer = b""
+        self._number = 0
         try:
             self._process = subprocess.Popen(
                 [sys.executable, "-P", "-m", "genretagd.actions.host"],
@@ -143,8 +144,10 @@ class HostProcess:
         HostDied
             The process ended, spoke nonsense or took longer than the limit; it is killed then.
         """
+        self._number += 1
+        numbered = {**request, "number": self._number}
         try:
-            line = self._exchange(json.dumps(request).encode("ascii") + b"\n", limit_seconds)
+            line = self._exchange(json.dumps(numbered).encode("ascii") + b"\n", limit_seconds)
             answer = json.loads(line)
         except HostDied:
             self.kill()
@@ -152,7 +155,7 @@ class HostProcess:
         except (OSError, ValueError) as exc:
             self.kill()
             raise HostDied(f"its process broke off: {type(exc).__name__}") from exc
-        if not isinstance(answer, dict):
+        if not isinstance(answer, dict) or answer.get("number") != self._number:
             self.kill()
             raise HostDied("its process spoke nonsense")
         return answer

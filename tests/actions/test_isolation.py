@@ -72,6 +72,70 @@ def test_a_process_that_ends_is_noticed_at_once(make: Make, what: str, how: str)
         tell(plugin)
 
 
+WRONG_ANSWERS = {
+    "a header": (
+        "raise DeliveryError('busy', retry_after_seconds='5')",
+        r"^busy \(retry_after_seconds must be a number, not '5'\)$",
+    ),
+    "never": ("raise DeliveryError('busy', retry_after_seconds=float('inf'))", "^busy .*not inf"),
+    "nowhere": ("return Moved(to=None)", r"^Moved\(to=None\): must be the whole path of the track$"),
+    "somewhere": ("return Moved(to=Path('Rock/1.mp3'))", "must be the whole path"),
+    "no name": ("return Moved(to='/m/a\\0b')", "must be the whole path"),
+    "speechless": (
+        "raise type('Odd', (Exception,), {'__str__': lambda self: 1 / 0})",
+        "^Odd$",
+    ),
+}
+
+
+@pytest.mark.parametrize(("what", "message"), WRONG_ANSWERS.values(), ids=WRONG_ANSWERS)
+def test_an_answer_that_makes_no_sense_is_a_failed_delivery(make: Make, what: str, message: str) -> None:
+    plugin = make(f"def on_tagged(self, event): {what}")
+    with pytest.raises(DeliveryError, match=message) as caught:
+        tell(plugin)
+    assert caught.value.retry_after_seconds is None
+    assert not isinstance(caught.value, HostDied)
+
+
+def test_a_track_may_be_moved_to_a_path_as_text(make: Make) -> None:
+    moved = make("def on_tagged(self, event): return Moved(to='/m/Rock/1.mp3')").tell(tagged("/m/1.mp3"))
+    assert moved is not None
+    assert moved.path == Path("/m/Rock/1.mp3")
+
+
+def test_a_child_that_a_plugin_forked_does_not_answer_for_it(make: Make) -> None:
+    plugin = make(
+        """
+        def on_tagged(self, event):
+            if event.path.name == 'one.mp3':
+                if os.fork() == 0:
+                    time.sleep(0.2)
+                return
+            time.sleep(0.6)
+            raise DeliveryError('could not tell ' + event.path.name)
+        """
+    )
+    plugin.tell(tagged("/m/one.mp3"))
+    with pytest.raises(DeliveryError, match=r"could not tell two\.mp3"):
+        plugin.tell(tagged("/m/two.mp3"))
+
+
+def test_what_a_plugin_puts_among_our_answers_is_not_taken_for_one(make: Make) -> None:
+    plugin = make(
+        """
+        def on_tagged(self, event):
+            import contextlib
+            for descriptor in range(3, 20):
+                with contextlib.suppress(OSError):
+                    os.write(descriptor, b'{"ok": true}\\n')
+            time.sleep(0.2)
+            raise DeliveryError('no')
+        """
+    )
+    with pytest.raises(HostDied, match="spoke nonsense"):
+        tell(plugin)
+
+
 def test_a_plugin_that_hangs_is_ended_with_all_it_started(make: Make, tmp_path: Path) -> None:
     plugin = make(
         f"""
