@@ -82,10 +82,11 @@ class Plugin(Protocol):
 
     - ``on_unsure(event: TrackUnsure)``, ``on_failed(event: TrackFailed)``, ``on_moved(event: TrackMoved)``;
     - ``on_idle(event: Idle)``: what was told before it counts as delivered when it returns;
-    - ``check()``: called once before the first event; raises `PluginError` where it cannot work;
-    - ``close()``: called once at the end.
+    - ``check()``: called before the first event; raises `PluginError` where it cannot work;
+    - ``close()``: called at the end.
 
-    Handlers are called one at a time, in a process of the plugin's own. An exception means "try
+    Handlers are called one at a time, in a process of the plugin's own; where that has to be started
+    anew, the plugin is made and checked anew. An exception means "try
     again later"; `DeliveryError` says more precisely. An event may be told more than once, always
     with the same ``event.key``.
     """

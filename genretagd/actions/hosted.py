@@ -1,4 +1,4 @@
-"""One configured plugin in its process: started when needed, checked once, asked, seen through its death."""
+"""One configured plugin in its process: started when needed, checked, asked, seen through its death."""
 
 from __future__ import annotations
 
@@ -187,6 +187,7 @@ class HostedPlugin:
     def drop(self) -> None:
         """End the process without a word."""
         host, self._host = self._host, None
+        self._checked = False
         if host is not None:
             host.release()
 

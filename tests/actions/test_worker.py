@@ -194,6 +194,23 @@ def test_a_process_that_dies_is_replaced(bench: Bench) -> None:
     assert bench.left() == (1, 0)
 
 
+def test_every_process_is_checked_before_its_first_event(bench: Bench) -> None:
+    asked: list[str] = []
+
+    def behave(request: Mapping[str, Any]) -> Any:
+        asked.append(request["do"])
+        return HostDied("killed") if asked == ["check", "event"] else None
+
+    bench.behave = behave
+    bench.add("1", "2")
+    for seconds in (2.0, IDLE_HOST_SECONDS, 0.0):
+        bench.run()
+        bench.clock.now += seconds
+    bench.add("3")
+    bench.run()
+    assert asked == ["check", "event", "check", "event", "event", "check", "event"]
+
+
 def test_what_is_told_counts_as_delivered_when_on_idle_has_returned(bench: Bench) -> None:
     bench.handlers = ("tagged", "idle")
     bench.add("1", "2")
