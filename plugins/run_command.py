@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import signal
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -30,7 +29,8 @@ class RunCommand:
 
     In the arguments, ``{path}``, ``{genre}`` (the first one), ``{genres}`` (all, separated by
     ``;``), ``{before}``, ``{confidence}``, ``{kind}`` and ``{key}`` stand for the event's values.
-    What the program prints is logged. It has failed where its exit status is not 0.
+    What the program prints is logged. It has failed where its exit status is not 0, or where it takes
+    longer than the action's ``time_limit_seconds``: then it is ended with all it started.
 
     Attributes
     ----------
@@ -40,8 +40,6 @@ class RunCommand:
         What to run it for.
     stdin : str
         ``"json"`` hands it the event as one line of JSON, ``"none"`` nothing.
-    timeout_seconds : float
-        It is ended, with all it started, after so long.
     environment : mapping of str to str
         Its environment beside PATH, HOME and LANG; nothing else is handed on.
     secrets : mapping of str to Secret
@@ -55,7 +53,6 @@ class RunCommand:
     command: tuple[str, ...]
     events: tuple[Literal["tagged", "unsure", "failed", "moved"], ...] = ("tagged",)
     stdin: Literal["none", "json"] = "none"
-    timeout_seconds: float = 20.0
     environment: Mapping[str, str] = field(default_factory=dict)
     secrets: Mapping[str, Secret] = field(default_factory=dict)
     directory: Path = Path("/")
@@ -79,27 +76,15 @@ class RunCommand:
         arguments = [self.command[0], *(_filled(argument, values) for argument in self.command[1:])]
         environment = self._environment()
         program = shutil.which(arguments[0], path=environment["PATH"]) or arguments[0]
-        try:
-            process = subprocess.Popen(  # noqa: S603 - the user's own program, and no shell
-                [program, *arguments[1:]],
-                stdin=subprocess.PIPE if self.stdin == "json" else subprocess.DEVNULL,
-                env=environment,
-                cwd=self.directory,
-                start_new_session=True,
+        given = (event_to_text(event) + "\n").encode("ascii") if self.stdin == "json" else b""
+        try:  # in our process group, so that it ends with us: at the time limit, and whatever happens to us
+            done = subprocess.run(  # noqa: S603 - the user's own program, and no shell
+                [program, *arguments[1:]], input=given, env=environment, cwd=self.directory, check=False
             )
         except OSError as exc:
             raise DeliveryError(f"{arguments[0]}: cannot be run: {exc.strerror}") from exc
-        try:
-            given = (event_to_text(event) + "\n").encode("ascii") if self.stdin == "json" else None
-            process.communicate(given, timeout=self.timeout_seconds)
-        except subprocess.TimeoutExpired as exc:
-            raise DeliveryError(f"{arguments[0]}: took longer than {self.timeout_seconds:g} s") from exc
-        finally:
-            if process.poll() is None:
-                os.killpg(process.pid, signal.SIGKILL)
-                process.wait()
-        if process.returncode != 0:
-            raise DeliveryError(f"{arguments[0]}: exit status {process.returncode}")
+        if done.returncode != 0:
+            raise DeliveryError(f"{arguments[0]}: exit status {done.returncode}")
 
     on_unsure = on_failed = on_moved = on_tagged
 

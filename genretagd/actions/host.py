@@ -29,7 +29,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Any, Final
+from typing import IO, Any, Final, NoReturn
 
 from genretagd.actions.catalog import Origin, PluginSource
 from genretagd.actions.loading import described, handlers_of, load_plugin, make_plugin, summary_of
@@ -173,11 +173,18 @@ def requests_from(stream: IO[str]) -> Iterator[dict[str, Any]]:
             waiting.put(line)
         waiting.put(None)
         threading.Event().wait(GRACE_SECONDS)
-        os._exit(1)
+        end()
 
     threading.Thread(target=read, name="requests", daemon=True).start()
     while (line := waiting.get()) is not None:
         yield json.loads(line)
+
+
+def end() -> NoReturn:
+    """End this process and all that the plugin started; threads it left behind do not keep us."""
+    if os.getpgrp() == os.getpid():  # as it is where `HostProcess` has started us
+        os.killpg(0, signal.SIGKILL)
+    os._exit(0)
 
 
 def main() -> None:
@@ -201,7 +208,7 @@ def main() -> None:
             break
         if request.get("do") == "close":
             break
-    os._exit(0)  # threads a plugin left behind do not keep us
+    end()
 
 
 if __name__ == "__main__":

@@ -107,6 +107,7 @@ class HostProcess:
         self._lock = threading.Lock()
         self._answer = b""
         self._number = 0
+        self._killed = False
         try:
             self._process = subprocess.Popen(
                 [sys.executable, "-P", "-m", "genretagd.actions.host"],
@@ -227,9 +228,14 @@ class HostProcess:
         self._output.finish()
 
     def kill(self) -> None:
-        """End the process and all it started, at once; safe from any thread, and twice."""
+        """End the process and all it started, at once; safe from any thread, and twice.
+
+        What it started is ended as well where it has ended by itself: as long as one of its group is
+        left, nobody else gets its number.
+        """
         with self._lock:
-            if self._process.poll() is None:
+            if not self._killed:
+                self._killed = True
                 with contextlib.suppress(OSError):
                     os.killpg(self._process.pid, signal.SIGKILL)
                 self._process.kill()

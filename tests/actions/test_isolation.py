@@ -136,20 +136,42 @@ def test_what_a_plugin_puts_among_our_answers_is_not_taken_for_one(make: Make) -
         tell(plugin)
 
 
-def test_a_plugin_that_hangs_is_ended_with_all_it_started(make: Make, tmp_path: Path) -> None:
-    plugin = make(
-        f"""
-        def on_tagged(self, event):
-            import subprocess
-            child = subprocess.Popen(['sleep', '600'])
-            Path({str(tmp_path / "child")!r}).write_text(str(child.pid))
-            time.sleep(600)
-        """,
-        time_limit_seconds=1,
-    )
-    with pytest.raises(HostDied, match="took longer than 1 s"):
+STARTS_A_CHILD = """
+def on_tagged(self, event):
+    import subprocess
+    child = subprocess.Popen(['sleep', '600'])
+    (state_directory() / 'child').write_text(str(child.pid))
+    {then}
+"""
+
+
+def child_of(state: Path) -> int:
+    return int((state / "plugins" / "plugin" / "child").read_text())
+
+
+@pytest.mark.parametrize(
+    ("then", "how"),
+    [
+        ("time.sleep(600)", "took longer than 1 s"),
+        ("os._exit(3)", "exit status 3"),
+        ("raise MemoryError", "MemoryError"),
+    ],
+)
+def test_what_a_plugin_started_ends_with_its_process(
+    make: Make, tmp_path: Path, then: str, how: str
+) -> None:
+    plugin = make(STARTS_A_CHILD.format(then=then), time_limit_seconds=1)
+    with pytest.raises(HostDied, match=how):
         tell(plugin)
-    ends(int((tmp_path / "child").read_text()))
+    plugin.drop()
+    ends(child_of(tmp_path / "state"))
+
+
+def test_what_a_plugin_started_ends_when_it_is_closed(make: Make, tmp_path: Path) -> None:
+    plugin = make(STARTS_A_CHILD.format(then="return"))
+    tell(plugin)
+    plugin.close()
+    ends(child_of(tmp_path / "state"))
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux bounds the address space")
@@ -220,18 +242,22 @@ def test_a_thread_that_a_plugin_left_behind_does_not_keep_its_process(make: Make
     assert time.monotonic() - began < 4
 
 
-def test_the_process_ends_by_itself_when_its_parent_is_gone(folder: Path, tmp_path: Path) -> None:
-    write_plugin(folder, "plugin", "def on_tagged(self, event): time.sleep(600)")
+def test_the_process_ends_with_all_it_started_when_its_parent_is_gone(folder: Path, tmp_path: Path) -> None:
+    write_plugin(folder, "plugin", STARTS_A_CHILD.format(then="time.sleep(600)"))
     program = textwrap.dedent(
         """
-        import os, sys
+        import os, sys, threading, time
         from pathlib import Path
         sys.path.insert(0, sys.argv[1])
-        from actions_support import spec_in
+        from actions_support import spec_in, tagged
         from genretagd.actions.runner import hosted_plugin
         plugin = hosted_plugin(spec_in(Path(sys.argv[2]), "plugin"), state=Path(sys.argv[3]))
         assert plugin.ready()
         print(plugin._host.pid, flush=True)
+        threading.Thread(target=plugin.tell, args=[tagged("/m/1.mp3")]).start()
+        child = Path(sys.argv[3], "plugins", "plugin", "child")
+        while not child.exists() or not child.read_text():
+            time.sleep(0.02)
         os.kill(os.getpid(), 9)
         """
     )
@@ -243,6 +269,7 @@ def test_the_process_ends_by_itself_when_its_parent_is_gone(folder: Path, tmp_pa
     )
     assert parent.returncode == -9, parent.stderr
     ends(int(parent.stdout))
+    ends(child_of(tmp_path / "state"))
 
 
 def ends(pid: int) -> None:
