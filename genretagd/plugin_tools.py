@@ -56,7 +56,7 @@ class Secret:
 
 
 def read_secret(text: str, environment: Mapping[str, str]) -> Secret:
-    """Return the secret that ``env:NAME`` or ``file:PATH`` stands for.
+    """Return the secret that ``env:NAME`` or ``file:PATH`` stands for, without white space around it.
 
     Raises
     ------
@@ -66,12 +66,17 @@ def read_secret(text: str, environment: Mapping[str, str]) -> Secret:
     """
     scheme, _, place = text.partition(":")
     if scheme == "env" and place:
-        value = environment.get(place, "")
+        value = environment.get(place, "").strip()
         if not value:
             raise ValueError(f"environment variable {place} is not set or empty")
         return Secret(value, origin=text)
     if scheme == "file" and place:
-        path = Path(place).expanduser()
+        try:
+            path = Path(place).expanduser()
+        except RuntimeError:
+            raise ValueError(f"{place}: names the home of nobody") from None
+        if not path.is_absolute():
+            raise ValueError(f"{place}: must be a whole path, or begin with ~")
         try:
             lines = path.read_text(encoding="utf-8").splitlines()
         except (OSError, UnicodeDecodeError) as exc:

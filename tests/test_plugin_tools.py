@@ -224,10 +224,21 @@ def test_a_secret_shows_its_origin_and_never_itself(tmp_path: Path) -> None:
     assert str(Secret("x")) == "Secret(...)"
 
 
-@pytest.mark.parametrize("text", ["hunter2", "env:", "file:", "", "https://x", "env:UNSET", "file:/no/such"])
-def test_what_is_no_secrets_place_is_refused_without_repeating_it(text: str) -> None:
-    with pytest.raises(ValueError, match=r"env:NAME|UNSET|/no/such") as caught:
-        read_secret(text, {})
+def test_a_secret_of_the_environment_may_have_lines_but_no_ends() -> None:
+    assert read_secret("env:KEY", {"KEY": " BEGIN\nkey\nEND\n"}).reveal() == "BEGIN\nkey\nEND"
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["hunter2", "env:", "file:", "", "https://x", "env:UNSET", "env:BLANK", "file:/no/such", "file:key"],
+)
+def test_what_is_no_secrets_place_is_refused_without_repeating_it(
+    text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "key").write_text("hunter2")
+    with pytest.raises(ValueError, match=r"env:NAME|UNSET|BLANK|/no/such|must be a whole path") as caught:
+        read_secret(text, {"BLANK": " \n"})
     assert "hunter2" not in str(caught.value)
 
 

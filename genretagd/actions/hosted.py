@@ -9,6 +9,7 @@ from typing import Any, Final, Protocol
 
 from genretagd.actions.plan import ActionSpec, PluginRecord, PluginStatus
 from genretagd.actions.process import HostDied
+from genretagd.actions.redaction import Redactor
 from genretagd.errors import DeliveryError
 from genretagd.event_json import event_from_json, event_to_json
 from genretagd.events import Event, Idle, TrackMoved
@@ -41,7 +42,7 @@ class HostedPlugin:
         The action.
     start_host : callable
         Starts a process for it.
-    redact : callable
+    redact : Redactor
         Takes the secrets of this action out of a text.
     log : logging.Logger
         Where problems are told.
@@ -52,7 +53,7 @@ class HostedPlugin:
         spec: ActionSpec,
         *,
         start_host: Callable[[ActionSpec], Host],
-        redact: Callable[[str], str],
+        redact: Redactor,
         log: logging.Logger,
     ) -> None:
         self.spec = spec
@@ -133,12 +134,14 @@ class HostedPlugin:
 
     def _start(self, *, describe_only: bool) -> bool:
         try:
+            self.redact.learn()
             self._host = host = self._start_host(self.spec)
             if self.aborted:
                 self.drop()
                 return False
             request = start_request(self.spec, describe_only=describe_only)
             answer = host.ask(request, limit_seconds=START_LIMIT_SECONDS)
+            self.redact.learn()  # the process has read its secrets meanwhile
         except DeliveryError as exc:
             return self._refused({"error": str(exc)}, PluginStatus.CHECK_FAILED)
         if not answer.get("ok"):

@@ -23,6 +23,8 @@ from genretagd.plugin_tools import STATE_VARIABLE
 
 MAX_ANSWER_BYTES: Final = 1 << 20
 MAX_LINE_CHARACTERS: Final = 500
+MAX_LINE_BYTES: Final = 1 << 16
+"""Secrets are taken out before a line is cut, so it is not cut within one of the usual lengths."""
 CLOSE_SECONDS: Final = 5.0
 
 
@@ -64,7 +66,7 @@ class Output:
     def feed(self, data: bytes) -> None:
         """Take what was printed, in pieces of any size."""
         *lines, rest = (self._partial + data).split(b"\n")
-        self._partial = rest[: MAX_LINE_CHARACTERS * 4]
+        self._partial = rest[:MAX_LINE_BYTES]
         for line in lines:
             if line.strip():
                 self._line(line)
@@ -82,7 +84,7 @@ class Output:
             self._minute_began, self._lines = self._clock(), 0
         self._lines += 1
         if self._lines <= self._allowed:
-            text = self._redact(line[: MAX_LINE_CHARACTERS * 4].decode("utf-8", "replace").rstrip())
+            text = self._redact(line[:MAX_LINE_BYTES].decode("utf-8", "replace").rstrip())
             self._log.info("printed: %s", text[:MAX_LINE_CHARACTERS])
 
     def _tell_left_out(self) -> None:

@@ -20,8 +20,14 @@ _UNPRINTABLE: Final = re.compile(
 """Control characters, lone surrogates, and what turns the direction of text: all that could forge a line."""
 
 
+LEAST_CHARACTERS: Final = 6
+"""A shorter part of a secret does not count as one: it would mask half of every text."""
+
+
 class Redactor:
     """Replaces the secrets that a plugin's options name, in every form they are likely to show up in.
+
+    What it has once known as a secret stays one.
 
     Parameters
     ----------
@@ -32,14 +38,20 @@ class Redactor:
     """
 
     def __init__(self, options: Mapping[str, Any], *, environment: Mapping[str, str]) -> None:
-        forms: set[str] = set()
-        for text in _texts(options):
-            if text.startswith(("env:", "file:")):
-                try:
-                    forms.update(_forms(read_secret(text, environment).reveal()))
-                except ValueError:  # what cannot be read cannot be shown either
-                    continue
-        ordered = sorted(forms, key=len, reverse=True)
+        self._places = [text for text in _texts(options) if text.startswith(("env:", "file:"))]
+        self._environment = environment
+        self._forms: set[str] = set()
+        self._secrets: re.Pattern[str] | None = None
+        self.learn()
+
+    def learn(self) -> None:
+        """Read the secrets anew: a file may hold another one than when it was last read."""
+        for place in self._places:
+            try:
+                self._forms |= _forms(read_secret(place, self._environment).reveal())
+            except ValueError:  # what cannot be read cannot be shown either
+                continue
+        ordered = sorted(self._forms, key=len, reverse=True)
         self._secrets = re.compile("|".join(map(re.escape, ordered))) if ordered else None
 
     def __call__(self, text: str) -> str:
@@ -62,9 +74,15 @@ def _texts(value: Any) -> Iterable[str]:
 
 
 def _forms(secret: str) -> set[str]:
-    encoded = base64.b64encode(secret.encode("utf-8", "surrogateescape")).decode("ascii")
-    forms = {secret, quote(secret, safe=""), quote(secret), quote_plus(secret), encoded}
-    forms |= {json.dumps(secret)[1:-1], repr(secret)[1:-1]}
+    parts = [line.strip() for line in secret.splitlines()]  # what is printed comes line by line
     if "://" in secret:  # of a URL that is a secret, errors show the parts
-        forms |= {part for part in re.split(r"[:/?&=@]+", secret) if len(part) >= 6}
-    return {form for form in forms if form}
+        parts += re.split(r"[:/?&=@]+", secret)
+    texts = {secret, " ".join(secret.split())}  # errors are told on one line
+    texts |= {part for part in parts if len(part) >= LEAST_CHARACTERS}
+    return {form for text in texts for form in _encoded(text) if form}
+
+
+def _encoded(text: str) -> set[str]:
+    encoded = base64.b64encode(text.encode("utf-8", "surrogateescape")).decode("ascii")
+    quoted = {quote(text, safe=""), quote(text), quote_plus(text)}
+    return {text, encoded, json.dumps(text)[1:-1], repr(text)[1:-1], *quoted}

@@ -157,9 +157,7 @@ def child_of(state: Path) -> int:
         ("raise MemoryError", "MemoryError"),
     ],
 )
-def test_what_a_plugin_started_ends_with_its_process(
-    make: Make, tmp_path: Path, then: str, how: str
-) -> None:
+def test_what_a_plugin_started_ends_with_its_process(make: Make, tmp_path: Path, then: str, how: str) -> None:
     plugin = make(STARTS_A_CHILD.format(then=then), time_limit_seconds=1)
     with pytest.raises(HostDied, match=how):
         tell(plugin)
@@ -350,6 +348,46 @@ def test_secrets_show_in_no_log_error_status_or_print(
     assert told == "ValueError: GET http://***@host/?t=***"
     for secret in ("tök", "key-of-the-house", "me:pass", "t%C3%B6k"):
         assert secret not in everything
+
+
+def test_a_secret_that_is_exchanged_while_no_process_runs_shows_nowhere(
+    make: Make, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    (tmp_path / "key").write_text("old-token\n")
+    plugin = make(
+        """
+        key: Secret
+        def on_tagged(self, event):
+            print(self.key.reveal())
+            raise ValueError(self.key.reveal())
+        """,
+        key=f"file:{tmp_path}/key",
+    )
+    plugin.close()
+    (tmp_path / "key").write_text("new-token\n")
+    assert plugin.ready()
+    with pytest.raises(DeliveryError, match="new-token") as caught:
+        tell(plugin)
+    assert plugin.note(caught.value) == "ValueError: ***"
+    assert "new-token" not in caplog.text
+
+
+def test_a_secret_longer_than_a_line_of_the_log_is_not_cut_into_view(
+    make: Make, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    monkeypatch.setenv("LONG", "s3cret" * 500)
+    plugin = make(
+        """
+        key: Secret
+        def on_tagged(self, event): print(self.key.reveal())
+        """,
+        key="env:LONG",
+    )
+    tell(plugin)
+    plugin.close()
+    assert [record.getMessage() for record in caplog.records] == ["printed: ***"]
 
 
 def test_output_is_bounded_per_minute(caplog: pytest.LogCaptureFixture) -> None:

@@ -36,6 +36,33 @@ def test_a_secret_is_masked_in_every_form(redact: Redactor, form: str) -> None:
     assert redact(f"GET /?t={form} failed") == "GET /?t=*** failed"
 
 
+KEY = "-----BEGIN KEY-----\n  MIIabcdefsecret==\n}\n-----END KEY-----\n"
+
+
+@pytest.mark.parametrize(
+    "shown",
+    [KEY, KEY.strip(), " ".join(KEY.split()), json.dumps(KEY), "a MIIabcdefsecret== b", quote(KEY)],
+    ids=["as it is", "stripped", "on one line", "JSON", "a line of it", "quoted"],
+)
+def test_a_secret_of_several_lines_is_masked_in_whole_and_line_by_line(shown: str) -> None:
+    told = Redactor({"key": "env:KEY"}, environment={"KEY": KEY})(shown)
+    assert "***" in told
+    assert "secret" not in told
+
+
+def test_a_line_end_behind_a_secret_hides_nothing_from_us() -> None:
+    redact = Redactor({"key": "env:KEY"}, environment={"KEY": "t0ken\n"})
+    assert redact("401 for t0ken of {}") == "401 for *** of {}"
+
+
+def test_a_secret_that_was_exchanged_is_masked_and_so_is_the_one_before(tmp_path: Path) -> None:
+    (tmp_path / "key").write_text("old-token")
+    redact = Redactor({"key": f"file:{tmp_path}/key"}, environment={})
+    (tmp_path / "key").write_text("new-token")
+    redact.learn()
+    assert redact("old-token new-token") == "*** ***"
+
+
 def test_what_is_no_secret_stays(redact: Redactor) -> None:
     assert redact("plain text, caf\xe9 env:SECRET") == "plain text, caf\xe9 env:SECRET"
 

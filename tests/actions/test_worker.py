@@ -15,6 +15,7 @@ from genretagd.actions.backoff import Backoff
 from genretagd.actions.hosted import HostedPlugin
 from genretagd.actions.plan import PluginStatus
 from genretagd.actions.process import HostDied
+from genretagd.actions.redaction import Redactor
 from genretagd.actions.worker import (
     FLUSH_SECONDS,
     IDLE_HOST_SECONDS,
@@ -48,7 +49,7 @@ class Bench:
         plugin = HostedPlugin(
             spec_of("plugin", **common),
             start_host=lambda _spec: self.started(),
-            redact=lambda text: text,
+            redact=Redactor({}, environment={}),
             log=logging.getLogger("test"),
         )
         around = Surroundings(
