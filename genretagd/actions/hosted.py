@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final, Protocol
 
 from genretagd.actions.plan import ActionSpec, PluginRecord, PluginStatus
@@ -34,7 +35,7 @@ class Host(Protocol):
 
 
 class HostedPlugin:
-    """A plugin, seen from the parent. Used by one thread; `abort` and `record` by any.
+    """A plugin, seen from the parent. Used by one thread at a time; `abort` and `record` by any.
 
     Parameters
     ----------
@@ -60,6 +61,7 @@ class HostedPlugin:
         self.redact = redact
         self.log = log
         self.aborted = False
+        self.starting = False  # or being checked: nothing it is to do has begun
         self.status = PluginStatus.STARTING if spec.common.enabled else PluginStatus.DISABLED
         self.last_error: str | None = None
         self._start_host = start_host
@@ -108,7 +110,8 @@ class HostedPlugin:
         """
         if self._host is not None:
             return True
-        return self._start(describe_only=False)
+        with self._as_starting():
+            return self._start(describe_only=False)
 
     def describe(self) -> bool:
         """Load the plugin's class alone, for its record, and end the process; return success."""
@@ -123,7 +126,8 @@ class HostedPlugin:
         if not self._checked:
             try:
                 limit = self.spec.common.time_limit_seconds
-                answer = self._host.ask({"do": "check"}, limit_seconds=limit)
+                with self._as_starting():
+                    answer = self._host.ask({"do": "check"}, limit_seconds=limit)
             except DeliveryError as exc:
                 answer = {"error": str(exc)}
             if not answer.get("ok"):
@@ -131,6 +135,14 @@ class HostedPlugin:
             self._checked = True
         self.status, self._problems = PluginStatus.READY, ()
         return True
+
+    @contextlib.contextmanager
+    def _as_starting(self) -> Iterator[None]:
+        self.starting = True
+        try:
+            yield
+        finally:
+            self.starting = False
 
     def _start(self, *, describe_only: bool) -> bool:
         try:

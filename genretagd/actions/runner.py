@@ -8,7 +8,7 @@ import os
 import threading
 import time
 from collections.abc import Collection, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -33,6 +33,9 @@ POLL_SECONDS: Final = 2.0
 GATHER_SECONDS: Final = 0.2
 """A worker that is woken waits so long for company: events in a row cost less than one by one."""
 
+LOAD_SECONDS: Final = 5.0
+"""A run waits so long for plugins to be loaded before it begins; one that hangs is loaded meanwhile."""
+
 TROUBLE_SECONDS: Final = 10.0
 """A worker rests so long after an error that is not the plugin's."""
 
@@ -45,6 +48,7 @@ class Delays:
     breaker: Backoff = BREAKER_BACKOFF
     poll_seconds: float = POLL_SECONDS
     gather_seconds: float = GATHER_SECONDS
+    load_seconds: float = LOAD_SECONDS
     trouble_seconds: float = TROUBLE_SECONDS
 
 
@@ -92,6 +96,7 @@ class Runner:
         )
         self._workers = [ActionWorker(hosted_plugin(spec, state=state), around) for spec in specs]
         self._wakes = {worker.name: threading.Event() for worker in self._workers}
+        self._loading: dict[str, Future[bool]] = {}
         self._threads: list[threading.Thread] = []
         self._keeper: threading.Thread | None = None
 
@@ -103,7 +108,8 @@ class Runner:
     def load(self) -> None:
         """Load every plugin and make it with its options, before there is anything to tell.
 
-        A plugin that cannot be loaded is a status and a line in the log; it stops nobody.
+        A plugin that cannot be loaded is a status and a line in the log; it stops nobody. One that takes
+        long is loaded meanwhile: what is wrong with its options becomes a status and a line, too.
 
         Raises
         ------
@@ -113,12 +119,18 @@ class Runner:
         enabled = [worker.plugin for worker in self._workers if worker.plugin.spec.common.enabled]
         if not enabled:
             return
-        with ThreadPoolExecutor(len(enabled), "action") as threads:
-            list(threads.map(lambda plugin: plugin.load(), enabled))
+        threads = ThreadPoolExecutor(len(enabled), "action")
+        self._loading = {plugin.spec.name: threads.submit(plugin.load) for plugin in enabled}
+        threads.shutdown(wait=False)
+        loaded = wait(self._loading.values(), timeout=self._delays.load_seconds)
+        for loading in loaded.done:
+            loading.result()
+        for name, loading in self._loading.items():
+            if loading in loaded.not_done:
+                self._log.warning("%s: takes long to load, nobody waits for it", name)
         invalid = [p.record() for p in enabled if p.status is PluginStatus.CONFIG_INVALID]
         if invalid:
-            for plugin in enabled:
-                plugin.drop()
+            self._drop_loaded()
             raise ConfigError([problem for record in invalid for problem in record.problems])
 
     def start(self) -> None:
@@ -129,8 +141,6 @@ class Runner:
         if not any(worker.plugin.spec.common.enabled for worker in self._workers):
             return
         if not self._begin():
-            for worker in self._workers:
-                worker.plugin.drop()
             self._log.info("another genretagd delivers to action plugins, until it ends")
             self._keeper = threading.Thread(target=self._wait_for_lease, name="actions", daemon=True)
             self._keeper.start()
@@ -158,31 +168,66 @@ class Runner:
         """Return how each action is."""
         return tuple(worker.plugin.record() for worker in self._workers)
 
-    def close(self, *, drain_seconds: float = 10.0) -> None:
+    def close(self, *, drain_seconds: float = 10.0, patient: bool = False) -> None:
         """Deliver what is due, let plugins act on having nothing more to do, and end.
 
         What is not delivered within the time, or is to be tried again later, waits in the outbox.
+
+        Parameters
+        ----------
+        drain_seconds : float
+            So long plugins are told what is due.
+        patient : bool
+            Whether a plugin may then finish what it has begun, within its own time limit, and its
+            on_idle for what it was told: else one that takes longer than `drain_seconds` would be
+            ended, and told again by the next run, for ever.
         """
         deadline = time.monotonic() + drain_seconds
         for worker in self._workers:
             worker.flush()
         self._closing.set()
         self._wake_all()
-        if self._keeper:
-            self._keeper.join()
-        for thread in self._threads:
-            thread.join(max(deadline - time.monotonic(), 0.0))
+        try:
+            if self._keeper:
+                self._give_up_loading()
+                self._keeper.join()
+            for thread in self._threads:
+                thread.join(max(deadline - time.monotonic(), 0.0))
+            if patient:
+                self._await_what_has_begun()
+        finally:  # somebody who does not want to wait any longer, too
+            for worker, thread in zip(self._workers, self._threads, strict=False):
+                if thread.is_alive():
+                    worker.plugin.abort()
+            for thread in self._threads:
+                thread.join()
+            self._threads = []
+            self._drop_loaded()
+            self._lease.give_back()
+            if self._deliver is not self._keep:
+                self._deliver.close()
+
+    def _await_what_has_begun(self) -> None:
+        for worker in self._workers:
+            worker.finish()
         for worker, thread in zip(self._workers, self._threads, strict=False):
-            if thread.is_alive():
+            if thread.is_alive() and not worker.plugin.starting:
+                limit = worker.plugin.spec.common.time_limit_seconds
+                self._log.warning("%s: is still at work and may take %g s more", worker.name, limit)
+                thread.join()
+
+    def _give_up_loading(self) -> None:
+        for worker in self._workers:
+            loading = self._loading.get(worker.name)
+            if loading is not None and not loading.done():
                 worker.plugin.abort()
-        for thread in self._threads:
-            thread.join()
-        self._threads = []
-        for worker in self._workers:  # loaded, and never started
+        wait(self._loading.values())
+
+    def _drop_loaded(self) -> None:
+        """End the processes that no thread of ours uses."""
+        self._give_up_loading()
+        for worker in self._workers:
             worker.plugin.drop()
-        self._lease.give_back()
-        if self._deliver is not self._keep:
-            self._deliver.close()
 
     def _begin(self) -> bool:
         if not self._lease.take():
@@ -196,6 +241,9 @@ class Runner:
         return True
 
     def _wait_for_lease(self) -> None:
+        wait(self._loading.values())
+        for worker in self._workers:
+            worker.plugin.drop()
         while not self._closing.wait(self._delays.poll_seconds):
             with contextlib.suppress(OSError):  # a full disk: it is tried again
                 if self._begin():
@@ -208,6 +256,8 @@ class Runner:
             wake.clear()
             try:
                 if not prepared:
+                    if worker.name in self._loading:
+                        wait([self._loading[worker.name]])
                     worker.recover()
                     worker.prepare()
                     prepared = True

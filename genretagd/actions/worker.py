@@ -101,6 +101,7 @@ class ActionWorker:
         self._hands = _Hands()
         self._flush_wanted = False
         self._flush_owed = False  # told once before: not to wait for the next idleness
+        self._finishing = False
 
     def wants(self, kind: str) -> bool:
         """Return whether events of a kind are to be kept for this action."""
@@ -116,6 +117,10 @@ class ActionWorker:
         """Ask for on_idle as soon as nothing waits any more; from any thread."""
         self._flush_wanted = True
 
+    def finish(self) -> None:
+        """Begin with no further event: what was told is to be confirmed, and that is all; from any thread."""
+        self._finishing = True
+
     def prepare(self) -> None:
         """Start, load and check the plugin before there is anything to tell."""
         self._hands.used_at = self._around.now()
@@ -127,6 +132,11 @@ class ActionWorker:
         if self.plugin.status.is_final or self.plugin.aborted:
             return math.inf
         now = self._around.now()
+        if self._finishing:
+            self._confirm_delivered()
+            if self._hands.unconfirmed:
+                self._step_flush(now)
+            return math.inf
         if self._breaker.open_until > now:
             self._confirm_delivered()
             return self._breaker.open_until - now

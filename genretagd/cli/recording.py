@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from genretagd.ledger.journal import Change, Journal
 
 DRAIN_SECONDS = 10.0
-"""So long the end of a run waits for plugins; what is left is delivered by the next run."""
+"""So long the end of a run tells plugins what is due; what is left is delivered by the next run."""
 
 
 class Records:
@@ -83,8 +83,10 @@ class Records:
             yield
             return
         self._runner.start()
+        went_well = False
         try:
             yield
             self._runner.tell(idle_event(at=datetime.now(UTC)))
+            went_well = True
         finally:
-            self._runner.close(drain_seconds=DRAIN_SECONDS)
+            self._runner.close(drain_seconds=DRAIN_SECONDS, patient=went_well)

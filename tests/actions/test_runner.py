@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +42,7 @@ NOTE = """
 def make(folder: Path, tmp_path: Path, database: Database) -> Iterator[Callable[..., Runner]]:
     with contextlib.ExitStack() as stack:
 
-        def begin(*actions: tuple[str, dict[str, Any]]) -> Runner:
+        def begin(*actions: tuple[str, dict[str, Any]], delays: Delays = QUICK) -> Runner:
             configured = [
                 ActionConfig(
                     use, {k: str(v) if isinstance(v, Path) else v for k, v in options.items()}, "c:1"
@@ -53,7 +54,7 @@ def make(folder: Path, tmp_path: Path, database: Database) -> Iterator[Callable[
                 keep=Outbox(database),
                 deliver=Outbox(Database(database.path, durable=False)),
                 state=tmp_path / "state",
-                delays=QUICK,
+                delays=delays,
             )
             stack.callback(runner.close, drain_seconds=0)
             return runner
@@ -98,6 +99,74 @@ def test_a_hanging_plugin_delays_neither_the_teller_nor_its_neighbour(
     eventually(lambda: lines(tmp_path / "log"))
     runner.close(drain_seconds=0.1)
     assert {name: (found.waiting, found.dead) for name, found in outbox.backlog().items()} == {"hang": (1, 0)}
+
+
+SLOW_TO_CONFIRM = (
+    NOTE
+    + """
+    def on_idle(self, event):
+        with self.log.open("a") as file:
+            print("begun", file=file, flush=True)
+            time.sleep({seconds})
+            print("done", file=file)
+"""
+)
+
+
+def test_a_run_that_is_patient_lets_a_plugin_finish_what_it_has_begun(
+    make: Callable[..., Runner], folder: Path, tmp_path: Path, outbox: Outbox
+) -> None:
+    write_plugin(folder, "note", SLOW_TO_CONFIRM.format(seconds=1))
+    for runs, patient in enumerate([False, True], start=1):
+        runner = make(("note", {"log": tmp_path / "log"}))
+        runner.start()
+        if not patient:
+            runner.tell(tagged("/m/1"))
+            runner.tell(idle_event(at=AT))
+        eventually(lambda: lines(tmp_path / "log").count("begun") == runs)  # noqa: B023 - called at once
+        runner.close(drain_seconds=0.1, patient=patient)
+        assert ("done" in lines(tmp_path / "log"), outbox.backlog() == {}) == (patient, patient)
+
+
+def test_even_a_patient_run_waits_no_longer_than_a_plugin_s_time_limit(
+    make: Callable[..., Runner], folder: Path, tmp_path: Path, outbox: Outbox
+) -> None:
+    write_plugin(folder, "slow", SLOW_TO_CONFIRM.format(seconds=600))
+    write_plugin(folder, "hang", NOTE + "        time.sleep(600)\n")
+    logs = [tmp_path / "slow", tmp_path / "hang"]
+    actions = [(log.name, {"log": log, "time_limit_seconds": 3}) for log in logs]
+    runner = make(*actions)
+    runner.start()
+    runner.tell(tagged("/m/1"))
+    runner.tell(idle_event(at=AT))
+    eventually(lambda: "begun" in lines(logs[0]) and lines(logs[1]))
+    began = time.monotonic()
+    runner.close(drain_seconds=0.1, patient=True)
+    assert time.monotonic() - began < 20
+    assert {name: found.waiting for name, found in outbox.backlog().items()} == {"slow": 1, "hang": 1}
+
+
+def test_a_plugin_that_hangs_when_it_is_loaded_is_not_waited_for(
+    make: Callable[..., Runner], folder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (folder / "hang.py").write_text("import time\ntime.sleep(600)\n")
+    (folder / "hang.py").chmod(0o600)
+    write_plugin(folder, "note", NOTE)
+    began = time.monotonic()
+    first, second = (
+        make(("note", {"log": tmp_path / "log"}), ("hang", {}), delays=replace(QUICK, load_seconds=1.0))
+        for _ in range(2)
+    )
+    for runner in (first, second):
+        runner.load()
+        runner.start()
+    first.tell(tagged("/m/1"))
+    eventually(lambda: lines(tmp_path / "log"))
+    second.close(patient=True)
+    first.close(drain_seconds=0.5, patient=True)
+    assert time.monotonic() - began < 15
+    assert "hang: takes long to load, nobody waits for it" in caplog.text
+    assert [record.status for record in first.records()] == ["READY", "STARTING"]
 
 
 def test_what_one_run_leaves_the_next_delivers(

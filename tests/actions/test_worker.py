@@ -242,6 +242,15 @@ def test_on_idle_comes_when_who_told_the_events_has_ended_without_a_word(bench: 
     assert bench.left() == (0, 0)
 
 
+def test_a_worker_that_is_to_finish_confirms_what_it_told_and_begins_nothing(bench: Bench) -> None:
+    bench.handlers = ("tagged", "idle")
+    bench.add("1", "2", "3")
+    bench.behave = lambda _request: bench.worker.finish() if bench.told[-1:] == ["2"] else None
+    assert bench.run() == math.inf
+    assert bench.told == ["1", "2", "idle"]
+    assert bench.left() == (1, 0)
+
+
 def test_without_anything_new_on_idle_is_not_called(bench: Bench) -> None:
     bench.handlers = ("tagged", "idle")
     bench.worker.prepare()
