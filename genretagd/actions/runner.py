@@ -183,8 +183,6 @@ class Runner:
             ended, and told again by the next run, for ever.
         """
         deadline = time.monotonic() + drain_seconds
-        for worker in self._workers:
-            worker.flush()
         self._closing.set()
         self._wake_all()
         try:
@@ -254,6 +252,9 @@ class Runner:
         prepared = False
         while True:
             wake.clear()
+            ending = self._closing.is_set()  # so that the last step sees all that was told before
+            if ending:
+                worker.flush()
             try:
                 if not prepared:
                     if worker.name in self._loading:
@@ -262,22 +263,19 @@ class Runner:
                     worker.prepare()
                     prepared = True
                 delay = worker.step()
-                if delay > 0 and self._is_ending(worker):
+                if delay > 0 and (ending or worker.plugin.aborted):
                     break
                 if delay > 0:
                     self._wait(wake, delay)
             except Exception:  # noqa: BLE001 - the thread must outlive a full disk, and a mistake of ours
                 self._log.exception("%s: delivery has a problem", worker.name)
-                if self._is_ending(worker):
+                if ending or worker.plugin.aborted:
                     break
                 self._closing.wait(self._delays.trouble_seconds)
         try:
             worker.close()
         except Exception:  # noqa: BLE001 - as above: the others are to be closed, too
             self._log.exception("%s: closing has a problem", worker.name)
-
-    def _is_ending(self, worker: ActionWorker) -> bool:
-        return self._closing.is_set() or worker.plugin.aborted
 
     def _wait(self, wake: threading.Event, delay: float) -> None:
         """Wait for a wake-up or for somebody else's events, at most so long."""

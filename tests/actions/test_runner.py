@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -17,6 +18,7 @@ from genretagd.actions.catalog import Catalog
 from genretagd.actions.plan import plan_actions
 from genretagd.actions.runner import Delays, Runner
 from genretagd.config import ActionConfig
+from genretagd.delivery import Delivery
 from genretagd.errors import ConfigError, LedgerError
 from genretagd.events import idle_event
 from genretagd.ledger.database import Database
@@ -111,6 +113,29 @@ SLOW_TO_CONFIRM = (
             print("done", file=file)
 """
 )
+
+
+def test_what_is_told_just_before_the_end_is_delivered_and_confirmed(
+    make: Callable[..., Runner], folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked = threading.Event()
+    look = Outbox.due
+
+    def slow_look(outbox: Outbox, action: str, /, *, now: float, limit: int) -> list[Delivery]:
+        found = look(outbox, action, now=now, limit=limit)
+        if not looked.is_set():
+            looked.set()
+            eventually(runner._closing.is_set)
+        return found
+
+    monkeypatch.setattr(Outbox, "due", slow_look)
+    write_plugin(folder, "note", SLOW_TO_CONFIRM.format(seconds=0))
+    runner = make(("note", {"log": tmp_path / "log"}))
+    runner.start()
+    looked.wait(30)
+    runner.tell(tagged("/m/1"))
+    runner.close(drain_seconds=60)
+    assert lines(tmp_path / "log") == ["/m/1 Rock", "begun", "done"]
 
 
 def test_a_run_that_is_patient_lets_a_plugin_finish_what_it_has_begun(
