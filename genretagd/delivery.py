@@ -71,11 +71,17 @@ class Outbox(Protocol):
     def next_due(self, action: str, /, *, now: float) -> float | None:
         """Return when the next event that is not yet due will be, or None."""
 
-    def told(self, ids: Sequence[int], /) -> None:
-        """Mark events as handed to a plugin that has yet to confirm them when it is idle."""
+    def told(self, ids: Sequence[int], /) -> int:
+        """Mark events as handed to a plugin that has yet to confirm them when it is idle.
 
-    def delivered(self, ids: Sequence[int], /) -> None:
-        """Forget events that were delivered."""
+        Forgets older events of their tracks that had been given up on; returns their number.
+        """
+
+    def delivered(self, ids: Sequence[int], /) -> int:
+        """Forget events that were delivered, and older ones as in `told`; returns the number of those."""
+
+    def unwanted(self, ids: Sequence[int], /) -> None:
+        """Forget events that the plugin is not to be told."""
 
     def confirmed(self, action: str, /) -> None:
         """Forget the events of an action that were marked as told."""

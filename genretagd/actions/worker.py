@@ -164,7 +164,7 @@ class ActionWorker:
             return
         delivery = self._hands.batch.popleft()
         if not self.plugin.handles(delivery.event.kind):
-            self._around.outbox.delivered([delivery.id])
+            self._around.outbox.unwanted([delivery.id])
             return
         try:
             moved = self.plugin.tell(delivery.event)
@@ -196,7 +196,9 @@ class ActionWorker:
         if hands.done:
             outbox = self._around.outbox
             settle = outbox.told if self.plugin.has_idle else outbox.delivered
-            settle(hands.done)
+            outdated = settle(hands.done)
+            if outdated:
+                self.plugin.log.info("%d events that were given up on are out of date now", outdated)
         hands.done, hands.done_since = [], math.inf
 
     def _failed(self, delivery: Delivery, exc: DeliveryError) -> None:

@@ -1,7 +1,8 @@
-"""The `plugins` commands: which there are and how they are, one tried by hand, dead letters tried again."""
+"""The `plugins` commands: which there are and how they are, one tried by hand, what is left told."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -24,10 +25,10 @@ if TYPE_CHECKING:
     from genretagd.ledger.outbox import Outbox
 
 RETRY_SECONDS = 60.0
-"""So long `retry` waits for what it tries again; what is left is delivered by the next run."""
+"""So long `retry` tells plugins what they are yet to be told; what is left is delivered by the next run."""
 
 plugins = typer.Typer(
-    help="Show action plugins, try one by hand, and try again what was given up on.",
+    help="Show action plugins, try one by hand, and tell them what waits or was given up on.",
     rich_markup_mode=None,
     invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -50,6 +51,9 @@ def overview(
         from genretagd.cli.plugin_list import show_all
 
         raise typer.Exit(show_all(configuration(ctx), as_json=json, check=check))
+    for flag, given in (("--json", json), ("--no-check", not check)):
+        if given:
+            raise UsageError(f"{flag}: belongs to the list of plugins, not to {ctx.invoked_subcommand}")
 
 
 @plugins.command("test")
@@ -64,9 +68,7 @@ def try_one(
     config: o.ConfigFile = None,
 ) -> None:
     """Tell one plugin an event by hand, and on_idle after it; a sample if no event is named."""
-    from genretagd.cli.common import configuration
-
-    raise typer.Exit(_try(configuration(ctx), name, event))
+    raise typer.Exit(_try(_configuration(ctx), name, event))
 
 
 @plugins.command("retry")
@@ -74,16 +76,29 @@ def try_one(
 def retry(
     ctx: typer.Context,
     name: Annotated[str | None, typer.Argument(help="An action; all of them if unset.")] = None,
-    show: Annotated[bool, typer.Option("--list", help="Only list what was given up on.")] = False,
+    show: Annotated[bool, typer.Option("--list", help="List what was given up on instead.")] = False,
     drop: Annotated[
         bool, typer.Option("--drop", help="Forget everything that NAME is yet to be told instead.")
     ] = False,
     config: o.ConfigFile = None,
 ) -> None:
-    """Tell plugins again what was given up on."""
+    """Tell plugins what waits and, again, what was given up on."""
+    if show and drop:
+        raise UsageError("--list and --drop exclude one another, give one of them")
+    if drop and name is None:
+        raise UsageError("--drop: needs the name of the action whose events are to be forgotten")
+    raise typer.Exit(_retry(_configuration(ctx), name, show=show, drop=drop))
+
+
+def _configuration(ctx: typer.Context) -> Config:
+    """Return the configuration in force; options may stand before the subcommand as well as after it."""
     from genretagd.cli.common import configuration
 
-    raise typer.Exit(_retry(configuration(ctx), name, show=show, drop=drop))
+    assert ctx.parent is not None
+    before = ctx.parent.params
+    ctx.params["config"] = ctx.params["config"] or before["config"]
+    ctx.obj = {name: before[name] if value is None else value for name, value in ctx.obj.items()}
+    return configuration(ctx)
 
 
 def _try(config: Config, name: str, event_file: Path | None) -> int:
@@ -163,49 +178,89 @@ def _named_spec(config: Config, name: str) -> ActionSpec:
 
 def _retry(config: Config, name: str | None, *, show: bool, drop: bool) -> int:
     import contextlib
-    import time
 
-    from genretagd.actions.redaction import Redactor
     from genretagd.cli.common import ledger_path
+    from genretagd.config import did_you_mean
     from genretagd.ledger.database import Database
     from genretagd.ledger.outbox import Outbox
 
     path = ledger_path(config)
-    if not path.is_file():
-        print("nothing was ever given up on")
-        return EXIT_OK
-    with contextlib.closing(Database(path)) as database:
-        outbox = Outbox(database)
-        if show:
-            printable = Redactor({}, environment={})
-            for letter in outbox.dead_letters(name):
-                track = printable(str(letter.event.path))
-                print(f"{letter.action}: {letter.event.kind} {track}: {letter.last_error}")
+    configured = {
+        str(action.options.get("name") or action.use): action.options.get("enabled") is not False
+        for action in config.actions
+    }
+    with contextlib.ExitStack() as stack:
+        database = stack.enter_context(contextlib.closing(Database(path))) if path.is_file() else None
+        outbox = Outbox(database) if database else None
+        known = {*configured, *(outbox.backlog() if outbox else ())}
+        if name is not None and name not in known:
+            raise UsageError(f"{name}: no such action{did_you_mean(name, known)}")
+        if database is None or outbox is None:
+            print("nothing was ever told to plugins")
             return EXIT_OK
-        if drop:
-            if name is None:
-                raise UsageError("--drop: needs the name of the action whose events are to be forgotten")
+        if show:
+            return _show_dead(outbox, name)
+        if drop and name is not None:
             print(f"{name}: {outbox.forget(name)} events forgotten")
             return EXIT_OK
-        number = outbox.retry(name, now=time.time())
-        print(f"{number} events wait again")
-        return _deliver(config, database, outbox) if number else EXIT_OK
+        names = _to_deliver(outbox, configured, name)
+        if names:
+            return _deliver(config, database, outbox, names)
+        if name is not None and name in outbox.backlog():
+            return EXIT_SOME_FAILED
+        print("there is nothing to tell")
+        return EXIT_OK
 
 
-def _deliver(config: Config, database: Database, outbox: Outbox) -> int:
+def _show_dead(outbox: Outbox, name: str | None) -> int:
+    from genretagd.actions.redaction import Redactor
+
+    printable = Redactor({}, environment={})
+    for letter in outbox.dead_letters(name):
+        track = printable(str(letter.event.path))
+        print(f"{letter.action}: {letter.event.kind} {track}: {letter.last_error}")
+    return EXIT_OK
+
+
+def _to_deliver(outbox: Outbox, configured: Mapping[str, bool], name: str | None) -> list[str]:
+    """Return the actions to deliver to, and say why nothing is delivered to the others that have events."""
+    names = []
+    for action, left in sorted(outbox.backlog().items()):
+        if name not in (None, action):
+            continue
+        number = left.waiting + left.dead
+        if action not in configured:
+            hint = f'"genretagd plugins retry {action} --drop" forgets them'
+            print(f"{action}: no longer configured, {number} events wait: {hint}")
+        elif not configured[action]:
+            print(f"{action}: is switched off, {number} events wait until enabled = true")
+        else:
+            names.append(action)
+    return names
+
+
+def _deliver(config: Config, database: Database, outbox: Outbox, names: Sequence[str]) -> int:
     """Deliver here and now, unless a daemon does."""
     import logging
+    import time
 
     from genretagd.cli.acting import make_runner
 
+    def left() -> int:
+        found = outbox.backlog()
+        return sum(found[name].waiting + found[name].dead for name in names if name in found)
+
     logging.basicConfig(format="%(name)s: %(message)s", level=logging.WARNING)
     runner = make_runner(config, database)
+    for name in names:
+        outbox.retry(name, now=time.time())
+    print(f"{left()} events are to be told")
     runner.start()
     if not runner.delivers:
         runner.close(drain_seconds=0)
         print("they are delivered by the genretagd that is running, or by the next that does")
         return EXIT_OK
-    runner.close(drain_seconds=RETRY_SECONDS)
-    left = sum(found.waiting + found.dead for found in outbox.backlog().values())
-    print(f"{left} events are left" if left else "all are delivered")
-    return EXIT_SOME_FAILED if left else EXIT_OK
+    runner.close(drain_seconds=RETRY_SECONDS, patient=True)
+    number = left()
+    print(f"{number} events are left" if number else "all are delivered")
+    return EXIT_SOME_FAILED if number else EXIT_OK

@@ -39,6 +39,18 @@ ORDER BY due_at, id LIMIT ?
 """
 
 
+# A genre that was written is out of date once another one was told of, a track that was left alone or
+# failed once anything was but a move. An older event that waits had been given up on a moment ago.
+_OUTDATED: Final = """
+DELETE FROM outbox
+WHERE path = (SELECT path FROM outbox WHERE id = :id)
+  AND action = (SELECT action FROM outbox WHERE id = :id)
+  AND state IN ('waiting', 'dead') AND id < :id AND kind <> 'moved'
+  AND (SELECT kind FROM outbox WHERE id = :id) <> 'moved'
+  AND (kind <> 'tagged' OR (SELECT kind FROM outbox WHERE id = :id) = 'tagged')
+"""
+
+
 class Outbox:
     """The outbox of one ledger.
 
@@ -79,13 +91,25 @@ class Outbox:
         found = self._database.rows(query, (action, now))[0][0]
         return None if found is None else float(found)
 
-    def told(self, ids: Sequence[int], /) -> None:
-        """Mark events as handed to a plugin that has yet to confirm them when it is idle."""
+    def told(self, ids: Sequence[int], /) -> int:
+        """Mark events as handed to a plugin that has yet to confirm them when it is idle.
+
+        Older events of their tracks that are out of date with that, because they had been given up
+        on, are forgotten; returns their number.
+        """
         with self._database.transaction() as connection:
             connection.executemany("UPDATE outbox SET state = 'told' WHERE id = ?", [(i,) for i in ids])
+            return connection.executemany(_OUTDATED, [{"id": i} for i in ids]).rowcount
 
-    def delivered(self, ids: Sequence[int], /) -> None:
-        """Forget events that were delivered."""
+    def delivered(self, ids: Sequence[int], /) -> int:
+        """Forget events that were delivered, and older ones as in `told`; returns the number of those."""
+        with self._database.transaction() as connection:
+            outdated = connection.executemany(_OUTDATED, [{"id": i} for i in ids]).rowcount
+            self.unwanted(ids)
+        return outdated
+
+    def unwanted(self, ids: Sequence[int], /) -> None:
+        """Forget events that the plugin is not to be told."""
         with self._database.transaction() as connection:
             connection.executemany("DELETE FROM outbox WHERE id = ?", [(i,) for i in ids])
 
@@ -168,14 +192,17 @@ class Outbox:
             for row in self._database.rows(query, (action, action, limit))
         ]
 
-    def retry(self, action: str | None = None, /, *, now: float) -> int:
-        """Put dead letters back in line, as if never tried, and return their number."""
+    def retry(self, action: str, /, *, now: float) -> int:
+        """Let all that an action is yet to be told be due, and return the number of events.
+
+        Dead letters are put back in line, as if never tried.
+        """
         query = """
-        UPDATE outbox SET state = 'waiting', attempts = 0, due_at = ?
-        WHERE state = 'dead' AND (? IS NULL OR action = ?)
+        UPDATE outbox SET state = 'waiting', attempts = iif(state = 'dead', 0, attempts), due_at = ?
+        WHERE state IN ('waiting', 'dead') AND action = ?
         """
         with self._database.transaction() as connection:
-            return connection.execute(query, (now, action, action)).rowcount
+            return connection.execute(query, (now, action)).rowcount
 
     def forget(self, action: str, /) -> int:
         """Drop everything an action has still to be told, and return the number of events."""

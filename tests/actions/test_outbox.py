@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from actions_support import AT, tagged
 
-from genretagd.events import moved_event, relocated
+from genretagd.events import TrackEvent, TrackFailed, TrackMoved, TrackUnsure, moved_event, relocated
 from genretagd.ledger.database import Database
 from genretagd.ledger.outbox import Outbox
 
@@ -72,8 +72,69 @@ def test_a_dead_letter_lets_the_next_event_of_its_track_pass_and_comes_back_on_r
     assert (letter.event, letter.attempts, letter.last_error) == (first.event, 1, "never again")
     assert outbox.backlog()["a"].dead == 1
     assert outbox.retry("b", now=11) == 0
-    assert outbox.retry("a", now=11) == 1
+    assert outbox.retry("a", now=11) == 2
     assert [(d.event.key, d.attempts) for d in outbox.due("a", now=11, limit=9)] == [(first.event.key, 0)]
+
+
+def event_of_kind(kind: str, version: int) -> TrackEvent:
+    key, path = f"{kind}-{version}", Path("/m/1")
+    if kind == "moved":
+        return TrackMoved(key, AT, path, Path("/m/0"))
+    if kind == "unsure":
+        return TrackUnsure(key, AT, path, (), "not sure")
+    return tagged(path, version=version) if kind == "tagged" else TrackFailed(key, AT, path, "why", "why")
+
+
+@pytest.mark.parametrize("idle", [False, True], ids=["delivered", "told"])
+@pytest.mark.parametrize(
+    ("given_up", "later", "is_left"),
+    [
+        ("tagged", "tagged", False),
+        ("tagged", "unsure", True),
+        ("tagged", "failed", True),
+        ("unsure", "tagged", False),
+        ("unsure", "failed", False),
+        ("failed", "unsure", False),
+        ("failed", "moved", True),
+        ("tagged", "moved", True),
+        ("moved", "tagged", True),
+        ("moved", "moved", True),
+    ],
+)
+def test_what_was_given_up_on_is_forgotten_when_a_later_event_of_its_track_makes_it_untrue(
+    outbox: Outbox, given_up: str, later: str, *, is_left: bool, idle: bool
+) -> None:
+    outbox.add(event_of_kind(given_up, 1), actions=["a", "b"], now=1.0)
+    (first,) = outbox.due("a", now=10, limit=9)
+    outbox.failed(first.id, error="no", due_at=None)
+    outbox.add(tagged("/m/2"), actions=["a"], now=2.0)
+    outbox.add(event_of_kind(later, 2), actions=["a"], now=2.0)
+    ids = [delivery.id for delivery in outbox.due("a", now=10, limit=9)]
+    settle = outbox.told if idle else outbox.delivered
+    assert settle(ids) == (not is_left)
+    assert len(outbox.dead_letters("a")) == is_left
+    assert names(outbox, "b") == ["1"]
+
+
+def test_an_older_event_that_is_tried_again_while_a_later_one_is_told_does_not_come_after_it(
+    outbox: Outbox,
+) -> None:
+    for version in (1, 2):
+        outbox.add(tagged("/m/1", version=version), actions=["a"], now=1.0)
+        (delivery,) = outbox.due("a", now=10, limit=9)
+        if version == 1:
+            outbox.failed(delivery.id, error="no", due_at=None)
+    assert outbox.retry("a", now=10) == 2
+    assert outbox.delivered([delivery.id]) == 1
+    assert outbox.backlog() == {}
+
+
+def test_what_waits_to_be_tried_again_is_due_on_request_and_no_less_tried(outbox: Outbox) -> None:
+    outbox.add(tagged("/m/1"), actions=["a"], now=1.0)
+    (delivery,) = outbox.due("a", now=10, limit=9)
+    outbox.failed(delivery.id, error="no", due_at=1000.0)
+    assert outbox.retry("a", now=10) == 1
+    assert [d.attempts for d in outbox.due("a", now=10, limit=9)] == [1]
 
 
 def test_told_events_are_told_again_after_a_crash_and_gone_after_a_confirmation(outbox: Outbox) -> None:

@@ -153,6 +153,23 @@ def test_an_event_is_given_up_on_after_the_allowed_attempts(bench: Bench) -> Non
     assert bench.left() == (0, 1)
 
 
+def test_what_was_given_up_on_is_not_told_after_a_later_event_of_its_track(
+    bench: Bench, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    bench.behave = fails_for("1", "2", answer={**NO, "permanent": True})
+    bench.add("1", "2")
+    bench.run()
+    bench.behave = fails_for()
+    bench.add("1", version=2)
+    bench.run()
+    assert bench.left() == (0, 1)
+    assert "1 events that were given up on are out of date now" in caplog.text
+    assert bench.outbox.retry("plugin", now=bench.clock.now) == 1
+    bench.run()
+    assert bench.told == ["1", "2", "1", "2"]
+
+
 def test_a_permanent_failure_is_given_up_on_at_once_and_trips_nothing(bench: Bench) -> None:
     bench.behave = fails_for(*map(str, range(20)), answer={**NO, "permanent": True})
     bench.add(*map(str, range(20)))

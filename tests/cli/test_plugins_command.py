@@ -157,22 +157,85 @@ def test_dead_letters_are_listed_and_tried_again(
         "note: tagged /m/1.mp3: nowhere to write\n"
     )
     result = genretagd("plugins", "retry", "--config", config)
-    assert (result.status, result.out) == (1, "1 events wait again\n1 events are left\n")
+    assert (result.status, result.out) == (1, "1 events are to be told\n1 events are left\n")
     (tmp_path / "out").mkdir()
     result = genretagd("plugins", "retry", "note", "--config", config)
-    assert (result.status, result.out) == (0, "1 events wait again\nall are delivered\n")
+    assert (result.status, result.out) == (0, "1 events are to be told\nall are delivered\n")
     assert (tmp_path / "out" / "log").read_text() == "1.mp3\n"
+
+
+def with_events(config: Path, *actions: str, due_at: float = 1.0) -> None:
+    database = Database(config.parent / "ledger.sqlite3")
+    outbox = Outbox(database)
+    outbox.add(event(), actions=actions, now=due_at)
+    database.close()
+
+
+def test_what_waits_to_be_tried_again_later_is_told_now(
+    genretagd: Callable[..., Any], config: Path, tmp_path: Path
+) -> None:
+    with_events(config, "note", due_at=time.time() + 3600)
+    (tmp_path / "out").mkdir()
+    result = genretagd("plugins", "retry", "--config", config)
+    assert (result.status, result.out) == (0, "1 events are to be told\nall are delivered\n")
+    assert (tmp_path / "out" / "log").read_text() == "1.mp3\n"
+    assert genretagd("plugins", "retry", "--config", config).out == "there is nothing to tell\n"
+
+
+def test_what_others_are_yet_to_be_told_is_not_counted(
+    genretagd: Callable[..., Any], config: Path, tmp_path: Path
+) -> None:
+    with config.open("a") as file:
+        file.write(f'[[actions]]\nuse = "note"\nname = "off"\nenabled = false\nlog = "{tmp_path}/off"\n')
+    with_events(config, "note", "bygone", "off")
+    (tmp_path / "out").mkdir()
+    result = genretagd("plugins", "retry", "note", "--config", config)
+    assert (result.status, result.out) == (0, "1 events are to be told\nall are delivered\n")
+    for name, why in (("bygone", "no longer configured"), ("off", "is switched off")):
+        result = genretagd("plugins", "retry", name, "--config", config)
+        assert (result.status, result.out.startswith(f"{name}: {why}, 1 events wait")) == (1, True)
+    result = genretagd("plugins", "retry", "--config", config)
+    assert (result.status, result.out.splitlines()[-1]) == (0, "there is nothing to tell")
 
 
 def test_without_a_ledger_there_is_nothing_to_retry(genretagd: Callable[..., Any], config: Path) -> None:
     assert genretagd("plugins", "retry", "--config", config).status == 0
 
 
-def test_to_forget_needs_a_name(genretagd: Callable[..., Any], config: Path) -> None:
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["retry", "--drop"], "needs the name"),
+        (["retry", "note", "--drop", "--list"], "exclude one another"),
+        (["retry", "not"], 'not: no such action (did you mean "note"?)'),
+        (["retry", "not", "--list"], "not: no such action"),
+        (["retry", "not", "--drop"], "not: no such action"),
+        (["--json", "retry"], "--json: belongs to the list of plugins, not to retry"),
+        (["--no-check", "test", "note"], "--no-check: belongs to the list of plugins, not to test"),
+    ],
+)
+def test_what_makes_no_sense_is_a_usage_error_and_forgets_nothing(
+    genretagd: Callable[..., Any], config: Path, arguments: list[str], message: str
+) -> None:
     with_dead_letter(config)
-    result = genretagd("plugins", "retry", "--drop", "--config", config)
-    assert result.status == 2
-    assert "needs the name" in result.err
+    result = genretagd("plugins", *arguments, "--config", config)
+    assert (result.status, message in result.err) == (2, True), result.err
+    assert genretagd("plugins", "retry", "--list", "--config", config).out.startswith("note: ")
+
+
+def test_options_may_stand_before_the_subcommand(
+    genretagd: Callable[..., Any], config: Path, tmp_path: Path
+) -> None:
+    with_dead_letter(config)
+    (tmp_path / "ledger.sqlite3").rename(tmp_path / "other.sqlite3")
+    with_dead_letter(config)
+    other = ["--ledger", tmp_path / "other.sqlite3"]
+    result = genretagd("plugins", "--config", config, *other, "retry", "note", "--drop")
+    assert (result.status, result.out) == (0, "note: 1 events forgotten\n")
+    assert genretagd("plugins", *other, "retry", "--list", "--config", config).out == ""
+    assert genretagd("plugins", "--config", config, "retry", "--list").out.startswith("note: ")
+    result = genretagd("plugins", "--config", tmp_path / "nonesuch", "test", "note")
+    assert (result.status, "no such configuration file" in result.err) == (2, True)
 
 
 def test_a_tagged_album_reaches_the_plugins(
