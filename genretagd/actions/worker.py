@@ -104,8 +104,8 @@ class ActionWorker:
         self._finishing = False
 
     def wants(self, kind: str) -> bool:
-        """Return whether events of a kind are to be kept for this action."""
-        return self.plugin.spec.common.enabled and self.plugin.handles(kind)
+        """Return whether events of a kind are to be kept for this action, which may be switched off now."""
+        return self.plugin.handles(kind)
 
     def recover(self) -> None:
         """Take up what an earlier run left; once, before the first step."""

@@ -270,6 +270,19 @@ def test_a_move_by_one_plugin_reaches_the_others(
     eventually(lambda: "/m/1 -> /m/Rock/1" in lines(tmp_path / "log"))
 
 
+def test_an_action_that_is_switched_off_is_told_later_what_happens_meanwhile(
+    make: Callable[..., Runner], folder: Path, tmp_path: Path
+) -> None:
+    write_plugin(folder, "note", NOTE)
+    for enabled in (False, True):
+        runner = make(("note", {"log": tmp_path / "log", "enabled": enabled}))
+        runner.load()
+        runner.start()
+        runner.tell(tagged(f"/m/{enabled}"))
+        runner.close(drain_seconds=60)
+    assert lines(tmp_path / "log") == ["/m/False Rock", "/m/True Rock"]
+
+
 def test_without_actions_telling_costs_nothing_and_keeps_nothing(
     make: Callable[..., Runner], outbox: Outbox
 ) -> None:
