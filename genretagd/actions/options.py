@@ -5,7 +5,8 @@ from __future__ import annotations
 import dataclasses
 import types
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import Any, get_args, get_origin
 
 from genretagd.config import NotConvertible, convert, read_options
@@ -35,6 +36,9 @@ def plugin_options(
     secret = {name: value for name, value in table.items() if _holds_secret(known.get(name))}
     plain = {name: value for name, value in table.items() if name not in secret}
     found = read_options(plain, kind, problem)
+    for name, value in found.items():
+        for path in _relative_paths(value):  # a plugin's process runs in no directory of the user's
+            problem(name, f'must be a whole path, or begin with ~, not "{path}"')
     for name, value in secret.items():
         try:
             found[name] = _secret(value, known[name], environment)
@@ -84,6 +88,14 @@ def _default(field: dataclasses.Field[Any]) -> str:
 
 def _is_required(field: dataclasses.Field[Any]) -> bool:
     return field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
+
+
+def _relative_paths(value: Any) -> Iterator[Path]:
+    if isinstance(value, Path) and not value.is_absolute():
+        yield value
+    elif isinstance(value, (tuple, dict)):
+        for item in value.values() if isinstance(value, dict) else value:
+            yield from _relative_paths(item)
 
 
 def _holds_secret(annotation: Any) -> bool:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import dataclasses
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from genretagd.config import Config, load_config, unfit_name
+from genretagd.config.loading import PREFIX
 from genretagd.domain import Outcome, Status
 from genretagd.errors import ConfigError, UsageError
 
@@ -23,6 +24,7 @@ def configuration(ctx: typer.Context) -> Config:
     """Return the configuration in force for a command that `options.configurable` has given flags.
 
     Its parameter ``config`` names the file, and ``genre`` holds LABEL=NAME pairs, where it has them.
+    The ledger and the plugins' directories are absolute in it.
 
     Raises
     ------
@@ -33,7 +35,7 @@ def configuration(ctx: typer.Context) -> Config:
     overrides = {
         name: tuple(value) if isinstance(value, list) else value
         for name, value in given.items()
-        if value != []
+        if value is not None and value != []
     }
     config = load_config(ctx.params.get("config"), overrides=overrides)
     names, problems = dict(config.genres), []
@@ -46,7 +48,30 @@ def configuration(ctx: typer.Context) -> Config:
         names[label] = name
     if problems:
         raise ConfigError(problems)
-    return dataclasses.replace(config, genres=names)
+    return dataclasses.replace(_absolute(config, named={*overrides, *os.environ}), genres=names)
+
+
+def _absolute(config: Config, *, named: Container[str]) -> Config:
+    """Return a configuration with whole paths of what plugins' processes use, which run elsewhere.
+
+    A relative path in the configuration file lies beside that, one that was `named` on the command
+    line (by option) or in the environment (by variable) in the current directory.
+    """
+
+    def whole(option: str, path: Path) -> Path:
+        if config.source is None or option in named or PREFIX + option.upper() in named:
+            return path.absolute()
+        return config.source.absolute().parent / path
+
+    ledger, directories = config.ledger.ledger, config.plugins.directories
+    if ledger is not None:
+        ledger = whole("ledger", ledger)
+    directories = tuple(whole("directories", directory) for directory in directories)
+    return dataclasses.replace(
+        config,
+        ledger=dataclasses.replace(config.ledger, ledger=ledger),
+        plugins=dataclasses.replace(config.plugins, directories=directories),
+    )
 
 
 def warn_of_labels(config: Config, pool: WorkerPool) -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from genretagd.domain import Outcome, Status, TagStore
@@ -38,7 +40,8 @@ class Records:
         """Keep the event of an outcome (of an `undo`) for the plugins that want it."""
         if self._runner is None:
             return
-        event = event_of(replace(outcome, path=outcome.path.absolute()), at=datetime.now(UTC), undo=undo)
+        path = Path(os.path.abspath(outcome.path))  # noqa: PTH100 - as the ledger and the daemon spell it
+        event = event_of(replace(outcome, path=path), at=datetime.now(UTC), undo=undo)
         if event is not None:
             self._runner.tell(event)
 

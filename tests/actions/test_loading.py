@@ -182,6 +182,7 @@ class Options:
     ratio: float = 0.5
     mode: Literal["fast", "slow"] = "fast"
     path: Path | None = None
+    folders: tuple[Path, ...] = ()
     tags: tuple[str, ...] = ()
     loud: bool = False
     more: Mapping[str, str] = field(default_factory=dict)
@@ -225,6 +226,14 @@ def test_right_options_are_converted(tmp_path: Path) -> None:
         ({"url": "x", "token": "env:TOKEN", "tags": "a"}, "tags: must be a list"),
         ({"url": "x", "token": "env:TOKEN", "_inner": ["a"]}, "_inner: unknown option"),
         (
+            {"url": "x", "token": "env:TOKEN", "path": "a/b"},
+            'path: must be a whole path, or begin with ~, not "a/b"',
+        ),
+        (
+            {"url": "x", "token": "env:TOKEN", "folders": ["/a", "../b"]},
+            'folders: must be a whole path, or begin with ~, not "../b"',
+        ),
+        (
             {"url": "x", "token": "t0ken"},
             'token: must be "env:NAME" or "file:/path", never the secret itself',
         ),
@@ -252,6 +261,7 @@ def test_options_are_described_in_the_words_of_the_configuration() -> None:
         "ratio": "number, default 0.5",
         "mode": '"fast" or "slow", default fast',
         "path": "path",
+        "folders": "list of path",
         "tags": "list of text",
         "loud": "true or false, default false",
         "more": "table of text",

@@ -249,6 +249,45 @@ def test_a_tagged_album_reaches_the_plugins(
     assert len((tmp_path / "out" / "log").read_text().split()) == 3
 
 
+def test_relative_paths_of_the_file_lie_beside_it_and_those_of_the_command_line_where_we_are(
+    genretagd: Callable[..., Any],
+    config: Path,
+    tmp_path: Path,
+    album: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    text = config.read_text().replace(f'["{tmp_path}/plugins"]', '["plugins"]')
+    config.write_text(text.replace(f'"{tmp_path}/ledger.sqlite3"', '"ledger.sqlite3"'))
+    (tmp_path / "out").mkdir()
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    monkeypatch.chdir(elsewhere)
+    arguments = ["tag", "--min-confidence", "0", "--config", "../config.toml"]
+    assert genretagd(*arguments, "../album/mp3.mp3").status == 0
+    assert genretagd(*arguments, "../album/flac.flac", "--ledger", "other.sqlite3").status == 0
+    monkeypatch.setenv("GENRETAGD_LEDGER", "third.sqlite3")
+    assert genretagd(*arguments, "../album/aac.m4a").status == 0
+    assert (tmp_path / "out" / "log").read_text().split() == ["mp3.mp3", "flac.flac", "aac.m4a"]
+    kept = {"ledger-actions": tmp_path, "other-actions": elsewhere, "third-actions": elsewhere}
+    for name, folder in kept.items():
+        assert (folder / name / "delivery.lock").is_file()
+        assert (folder / name.replace("-actions", ".sqlite3")).is_file()
+
+
+def test_a_track_is_told_of_by_one_name_however_it_was_named(
+    genretagd: Callable[..., Any],
+    config: Path,
+    tmp_path: Path,
+    album: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with config.open("a") as file:
+        file.write(f'[[actions]]\nuse = "jsonl_log"\npath = "{tmp_path}/events"\n')
+    monkeypatch.chdir(album)
+    assert genretagd("tag", "--min-confidence", "0", "--config", config, "../album/mp3.mp3").status == 0
+    assert json.loads((tmp_path / "events").read_text())["path"] == str(album / "mp3.mp3")
+
+
 def test_a_wrong_option_stops_tagging_before_it_begins(
     genretagd: Callable[..., Any], config: Path, album: Path
 ) -> None:
