@@ -97,13 +97,13 @@ class Runner:
         self._workers = [ActionWorker(hosted_plugin(spec, state=state), around) for spec in specs]
         self._wakes = {worker.name: threading.Event() for worker in self._workers}
         self._loading: dict[str, Future[bool]] = {}
-        self._threads: list[threading.Thread] = []
+        self._ended: dict[str, threading.Event] = {}  # a thread whose join was interrupted says it ended
         self._keeper: threading.Thread | None = None
 
     @property
     def delivers(self) -> bool:
         """Whether this process delivers; else another one does, or there is nothing to."""
-        return bool(self._threads)
+        return bool(self._ended)
 
     def load(self) -> None:
         """Load every plugin and make it with its options, before there is anything to tell.
@@ -189,17 +189,16 @@ class Runner:
             if self._keeper:
                 self._give_up_loading()
                 self._keeper.join()
-            for thread in self._threads:
-                thread.join(max(deadline - time.monotonic(), 0.0))
+            for ended in self._ended.values():
+                ended.wait(max(deadline - time.monotonic(), 0.0))
             if patient:
                 self._await_what_has_begun()
-        finally:  # somebody who does not want to wait any longer, too
-            for worker, thread in zip(self._workers, self._threads, strict=False):
-                if thread.is_alive():
-                    worker.plugin.abort()
-            for thread in self._threads:
-                thread.join()
-            self._threads = []
+        finally:  # where somebody does not want to wait any longer, too
+            for worker in self._still_at_work():
+                worker.plugin.abort()
+            for ended in self._ended.values():
+                ended.wait()
+            self._ended = {}
             self._drop_loaded()
             self._lease.give_back()
             if self._deliver is not self._keep:
@@ -208,11 +207,14 @@ class Runner:
     def _await_what_has_begun(self) -> None:
         for worker in self._workers:
             worker.finish()
-        for worker, thread in zip(self._workers, self._threads, strict=False):
-            if thread.is_alive() and not worker.plugin.starting:
+        for worker in self._still_at_work():
+            if not worker.plugin.starting:
                 limit = worker.plugin.spec.common.time_limit_seconds
-                self._log.warning("%s: is still at work and may take %g s more", worker.name, limit)
-                thread.join()
+                self._log.warning("%s: is still at work and may take up to %g s more", worker.name, limit)
+                self._ended[worker.name].wait()
+
+    def _still_at_work(self) -> list[ActionWorker]:
+        return [w for w in self._workers if w.name in self._ended and not self._ended[w.name].is_set()]
 
     def _give_up_loading(self) -> None:
         for worker in self._workers:
@@ -230,12 +232,10 @@ class Runner:
     def _begin(self) -> bool:
         if not self._lease.take():
             return False
-        self._threads = [
-            threading.Thread(target=self._run, args=(worker,), name=f"action {worker.name}", daemon=True)
-            for worker in self._workers
-        ]
-        for thread in self._threads:
-            thread.start()
+        self._ended = {worker.name: threading.Event() for worker in self._workers}
+        for worker in self._workers:
+            name = f"action {worker.name}"
+            threading.Thread(target=self._run, args=(worker,), name=name, daemon=True).start()
         return True
 
     def _wait_for_lease(self) -> None:
@@ -248,6 +248,15 @@ class Runner:
                     return
 
     def _run(self, worker: ActionWorker) -> None:
+        try:
+            self._serve(worker)
+            worker.close()
+        except Exception:  # noqa: BLE001 - the others are to be closed, too
+            self._log.exception("%s: closing has a problem", worker.name)
+        finally:
+            self._ended[worker.name].set()
+
+    def _serve(self, worker: ActionWorker) -> None:
         wake = self._wakes[worker.name]
         prepared = False
         while True:
@@ -272,10 +281,6 @@ class Runner:
                 if ending or worker.plugin.aborted:
                     break
                 self._closing.wait(self._delays.trouble_seconds)
-        try:
-            worker.close()
-        except Exception:  # noqa: BLE001 - as above: the others are to be closed, too
-            self._log.exception("%s: closing has a problem", worker.name)
 
     def _wait(self, wake: threading.Event, delay: float) -> None:
         """Wait for a wake-up or for somebody else's events, at most so long."""

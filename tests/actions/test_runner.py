@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -169,6 +171,29 @@ def test_even_a_patient_run_waits_no_longer_than_a_plugin_s_time_limit(
     runner.close(drain_seconds=0.1, patient=True)
     assert time.monotonic() - began < 20
     assert {name: found.waiting for name, found in outbox.backlog().items()} == {"slow": 1, "hang": 1}
+
+
+def test_whoever_waits_for_a_patient_run_may_stop_waiting(
+    make: Callable[..., Runner],
+    folder: Path,
+    tmp_path: Path,
+    outbox: Outbox,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    write_plugin(folder, "note", SLOW_TO_CONFIRM.format(seconds=600))
+    runner = make(("note", {"log": tmp_path / "log"}))
+    runner.start()
+    runner.tell(tagged("/m/1"))
+    runner.tell(idle_event(at=AT))
+    eventually(lambda: "begun" in lines(tmp_path / "log"))
+    ctrl_c = threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT))
+    ctrl_c.start()
+    with pytest.raises(KeyboardInterrupt):
+        runner.close(drain_seconds=0.1, patient=True)
+    ctrl_c.join()
+    assert "has a problem" not in caplog.text
+    assert outbox.backlog()["note"].waiting == 1
+    assert outbox.backlog()["note"].last_error is None
 
 
 def test_a_plugin_that_hangs_when_it_is_loaded_is_not_waited_for(
