@@ -39,7 +39,7 @@ EXIT_INTERRUPTED = 130
 DISK_TROUBLE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO})
 """What the system says of a disk that is full, write-protected or broken: no fault of the program's."""
 
-_WORKER_ENDED = frozenset({"time limit", "crashed"})
+_WORKER_ENDED = frozenset({"time limit", "hangs", "crashed"})
 
 
 class GenretagdError(Exception):
@@ -116,7 +116,7 @@ class DeliveryError(GenretagdError):
 
 
 class WorkerError(GenretagdError):
-    """A worker process cannot be started or does not speak our protocol."""
+    """A worker process cannot be started, was ended by us, or does not speak our protocol."""
 
 
 class TrackError(GenretagdError):

@@ -20,6 +20,9 @@ from genretagd.settling import Look, Settled
 PAUSE_SECONDS: Final = 60.0
 """A file is tried again so long after what was no file's fault: no room for the ledger, no worker."""
 
+LONGEST_AWAY_SECONDS: Final = 3600.0
+"""A device that hangs is tried again so often at least: each try may cost a process that cannot be ended."""
+
 
 class Process(Protocol):
     """The pipeline."""
@@ -80,6 +83,7 @@ class Desk:
         self._told = told
         self._unsettle = unsettle
         self._wall = wall
+        self._away: dict[int, tuple[int, float]] = {}  # devices that hang: how often they did, until when
 
     def known(self, path: str, version: FileVersion) -> bool:
         """Return whether nothing is to be done about a file: it was dealt with, or it waits already."""
@@ -124,11 +128,14 @@ class Desk:
         Returns
         -------
         Outcome or None
-            None where there was nothing to do: it is gone, was dealt with, or changed meanwhile.
+            None where there was nothing to do: it is gone, was dealt with, or changed meanwhile, or
+            was dropped, since the queue was closed.
         """
         try:
             return self._work_on(task, process)
         except GenretagdError as exc:  # no ledger, no worker, no model: nobody's file is to blame
+            if self._queue.closed:
+                return None
             self._told.trouble(str(exc))
             self._queue.put_later(task, PAUSE_SECONDS)
             return None
@@ -136,11 +143,15 @@ class Desk:
             self._queue.done(task)
 
     def _work_on(self, task: Task, process: Process) -> Outcome | None:
+        if self._is_away(task):
+            return None
         before = self._look(task.path)
         if before is None:
             return None
         judgement = self._judgement_for(task.path)
-        recorded = self._versions.done(task.path, before.version, judgement)
+        # A link is never replaced by a file: what it leads to is tagged, and known by its own path.
+        path = os.path.realpath(task.path) if os.path.islink(task.path) else task.path  # noqa: PTH114
+        recorded = self._versions.done(path, before.version, judgement)
         if recorded is not None and recorded.final:
             return None
         written = False
@@ -152,17 +163,12 @@ class Desk:
             self._versions.record(outcome, version, judgement, attempts=attempts, at=self._wall())
             self._told.keep(outcome)
 
-        # A link is never replaced by a file: what it leads to is tagged.
         attempts = 0
-        path = os.path.realpath(task.path) if os.path.islink(task.path) else task.path  # noqa: PTH114
         outcome = process(Path(path), tell=keep)
         self._told.trouble(None)
+        self._hear_of(task.version.device, hangs=outcome.code == "hangs")
         if not written:
-            after = self._look(task.path)
-            if after is None:
-                return None
-            if after.version != before.version:  # replaced meanwhile: what we heard is not what is there
-                self._unsettle(task.path)
+            if not self._holds_good(outcome, task, before):
                 return None
             if outcome.status is Status.FAILED and outcome.transient:
                 attempts = 1 + (recorded.attempts if recorded else 0)
@@ -174,3 +180,35 @@ class Desk:
         if self._judgement_for(task.path) != judgement:  # the model or the policy changed meanwhile
             self._unsettle(task.path)
         return outcome
+
+    def _holds_good(self, outcome: Outcome, task: Task, before: Look) -> bool:
+        """Return whether an outcome without a write is one of the file that is there."""
+        if self._queue.closed and outcome.transient:  # it may be our end that it ran into
+            return False
+        if outcome.code == "hangs":  # a look would hang too
+            return True
+        after = self._look(task.path)
+        if after is None:
+            return False
+        if after.version != before.version:  # replaced meanwhile: what we heard is not what is there
+            self._unsettle(task.path)
+            return False
+        return True
+
+    def _is_away(self, task: Task) -> bool:
+        """Return whether what a file lies on hangs; one file at a time finds out whether it still does."""
+        times, until = self._away.get(task.version.device, (0, 0.0))
+        left = until - self._wall()
+        if left > 0:
+            self._queue.put_later(task, left)
+        elif times:
+            self._stay_away(task.version.device, times)
+        return left > 0
+
+    def _hear_of(self, device: int, *, hangs: bool) -> None:
+        times, _ = self._away.pop(device, (0, 0.0))
+        if hangs:
+            self._stay_away(device, times + 1)
+
+    def _stay_away(self, device: int, times: int) -> None:
+        self._away[device] = (times, self._wall() + min(retry_seconds(times), LONGEST_AWAY_SECONDS))

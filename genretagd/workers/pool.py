@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import IO, Any, Final, NoReturn, Self
+from typing import IO, Any, Final, Self
 
 from genretagd.domain import (
     FileVersion,
@@ -23,13 +23,19 @@ from genretagd.domain import (
     TagChange,
     WriteOptions,
 )
-from genretagd.errors import DecodeError, TimeLimitError, WorkerError
+from genretagd.errors import DecodeError, GenretagdError, TimeLimitError, TrackError, WorkerError
 from genretagd.serial import to_json
 from genretagd.workers.service import WorkerSettings
 from genretagd.workers.wire import decode, encode, result_of
 
 CALLS_PER_LIFE: Final = 20_000
 """A worker is replaced after so many calls, so that no library's leak can grow for months."""
+
+PATIENCE_SECONDS: Final = 1.0
+"""A process that was killed has so long to end, before it is left to itself."""
+
+_FROM_OUTSIDE: Final = frozenset({signal.SIGKILL, signal.SIGTERM, signal.SIGALRM})
+"""Signals that say nothing about the track: no memory left, a shutdown, the alarm of a paused worker."""
 
 
 def start_process(*, preload: bool = False) -> subprocess.Popen[bytes]:
@@ -68,12 +74,31 @@ def _send(stream: IO[bytes], line: bytes) -> None:
         rest = rest[stream.write(rest) or 0 :]
 
 
-def _release(process: subprocess.Popen[bytes]) -> None:
+def _clear_up(process: subprocess.Popen[bytes], in_hand: Path | None) -> None:
+    """Wait for the end of a process that was killed, and remove what a write in its hands may have left.
+
+    Safe by construction, see docs/tagging.md: what cannot be cleared up now is at the next start. A share
+    that hangs may let neither happen, ever: after `PATIENCE_SECONDS` it goes on by itself in a thread.
+    """
+    thread = threading.Thread(target=_bury, args=(process, in_hand), name="clearing up", daemon=True)
+    thread.start()
+    thread.join(PATIENCE_SECONDS)
+
+
+def _bury(process: subprocess.Popen[bytes], in_hand: Path | None) -> None:
     process.wait()
     for stream in (process.stdin, process.stdout):
         if stream:
             with contextlib.suppress(OSError):
                 stream.close()
+    if in_hand is not None:
+        from genretagd.tagging.sweeping import directory_of, sweep  # noqa: PLC0415 - for the rare case only
+
+        sweep(directory_of(in_hand))
+
+
+def _ended_by_us() -> WorkerError:
+    return WorkerError("worker: was ended with a track in hand")
 
 
 class Worker:
@@ -104,9 +129,9 @@ class Worker:
         self._process: subprocess.Popen[bytes] | None = None
         self._calls = 0
         self._buffer = bytearray()
-        self._in_hand: Path | None = None
-        self._caller = 0
-        self._handing = threading.Lock()  # over who closes the streams of a process that is ended
+        self._in_call = False
+        self._ended = False
+        self._handing = threading.Lock()  # over who clears up after a process that is ended
 
     def start(self) -> None:
         """Start the process now; a running one stays.
@@ -114,15 +139,22 @@ class Worker:
         Raises
         ------
         WorkerError
-            The process cannot be started.
+            The process cannot be started, or the worker was killed.
         """
         if self._process is not None and self._process.poll() is None:
             return
-        self.kill()
-        self._process, self._spare = self._spare or start_process(), None
-        assert self._process.stdin is not None
-        with contextlib.suppress(OSError):  # it has ended already: the first call finds out how
-            _send(self._process.stdin, encode(to_json(self._settings)))
+        self._end()
+        process, self._spare = self._spare or start_process(), None
+        with self._handing:
+            if not self._ended:
+                self._process = process
+        if self._ended:
+            process.kill()
+            _clear_up(process, None)
+            raise _ended_by_us()
+        assert process.stdin is not None
+        with contextlib.suppress(OSError, ValueError):  # it has ended already: the first call finds out how
+            _send(process.stdin, encode(to_json(self._settings)))
         self._calls = 0
         self._buffer.clear()
 
@@ -171,24 +203,10 @@ class Worker:
         return self._call("restore_fields", path, arguments)  # type: ignore[no-any-return]
 
     def kill(self) -> None:
-        """End the process at once, and clear up what a write in its hands may have left.
-
-        Safe by construction, see docs/architecture.md: what cannot be cleared up now is at the next start.
-        """
+        """End the process at once and for good; a call in another thread raises `WorkerError`."""
         with self._handing:
-            in_hand = self._in_hand
-            process, self._process = self._process, None
-        if process is None:
-            return
-        process.kill()
-        if in_hand is None or self._caller == threading.get_ident():
-            _release(process)
-        else:  # its caller, in another thread, may be waiting on the streams: it closes them when it is done
-            process.wait()
-        if in_hand is not None:
-            from genretagd.tagging.sweeping import directory_of, sweep  # noqa: PLC0415 - for the rare case only
-
-            sweep(directory_of(in_hand))
+            self._ended = True
+        self._end()
 
     def close(self, *, seconds: float = 2.0) -> None:
         """Let the process finish what it has in hand, then end it; kill it after `seconds`."""
@@ -200,69 +218,97 @@ class Worker:
                 process.stdin.close()
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(seconds)
-        self.kill()
+        self._end()
+
+    def _end(self) -> None:
+        """Kill the process; where a call is waiting for it, that clears up."""
+        with self._handing:
+            process, self._process = self._process, None
+            in_call = self._in_call
+        if process is None:
+            return
+        process.kill()
+        if not in_call:
+            _clear_up(process, None)
 
     def _call(self, op: str, path: Path, arguments: dict[str, Any] | None = None) -> Any:
         if self._calls >= CALLS_PER_LIFE:
             self.close()
         self.start()
+        with self._handing:
+            process = self._process
+            self._in_call = process is not None
+        if process is None:
+            raise _ended_by_us()
         self._calls += 1
         request = {"op": op, "path": path, "limit": self._limit, "arguments": arguments or {}}
-        self._caller = threading.get_ident()
-        self._in_hand = path
-        process = self._process
         try:
-            reply = decode(self._exchange(encode(request), path))
+            reply = decode(self._exchange(process, encode(request), path))
         except WorkerError:
-            self.kill()
+            self._end()
             raise
         finally:
             with self._handing:
-                self._in_hand = None
-                ended = self._process is not process
-            if ended and process is not None:
-                _release(process)
+                self._in_call = False
+                lost = self._process is not process
+            if lost:
+                _clear_up(process, None if op == "warm" else path)
         return result_of(reply, op, path)
 
-    def _exchange(self, line: bytes, path: Path) -> bytes:
-        process = self._process
-        assert process is not None
+    def _exchange(self, process: subprocess.Popen[bytes], line: bytes, path: Path) -> bytes:
         assert process.stdin is not None
         assert process.stdout is not None
         try:
             _send(process.stdin, line)
-            return self._reply(process, process.stdout, path)
-        except (OSError, ValueError):
-            # The process has ended, or another thread has ended it and closed the streams.
-            self._crashed(path, process)
+            reply = self._reply(process.stdout)
+        except (OSError, ValueError):  # it has ended, or another thread has closed its standard input
+            reply = b""
+        if reply:
+            return reply
+        if self._process is not process:
+            raise _ended_by_us()
+        raise self._too_slow(process, path) if reply is None else self._crashed(process, path)
 
-    def _reply(self, process: subprocess.Popen[bytes], stream: IO[bytes], path: Path) -> bytes:
+    def _reply(self, stream: IO[bytes]) -> bytes | None:
+        """Return the reply: None where it takes too long, nothing where the stream ends."""
         deadline = time.monotonic() + self._limit
         with selectors.DefaultSelector() as selector:
             selector.register(stream, selectors.EVENT_READ)
             while (end := self._buffer.find(b"\n")) < 0:
-                remaining = deadline - time.monotonic()
-                if remaining <= 0 or not selector.select(remaining):
-                    self.kill()
-                    problem = f"took longer than {self._limit:g} s and was given up"
-                    raise TimeLimitError(path, problem, code="time limit")
+                remaining = max(0.0, deadline - time.monotonic())
+                # Asked twice: where we were suspended ourselves, the first answer was made without looking.
+                if not selector.select(remaining) and not selector.select(0):
+                    return None
                 chunk = os.read(stream.fileno(), 1 << 16)
                 if not chunk:
-                    self._crashed(path, process)
+                    return b""
                 self._buffer += chunk
-        reply = bytes(self._buffer[:end])
+        reply = bytes(self._buffer[: end + 1])
         del self._buffer[: end + 1]
         return reply
 
-    def _crashed(self, path: Path, process: subprocess.Popen[bytes]) -> NoReturn:
+    def _too_slow(self, process: subprocess.Popen[bytes], path: Path) -> TrackError:
+        self._end()
+        problem, code = f"took longer than {self._limit:g} s and was given up", "time limit"
+        try:
+            process.wait(PATIENCE_SECONDS)
+        except subprocess.TimeoutExpired:
+            problem, code = "hangs in the system, see whether its share or disk answers", "hangs"
+        return TimeLimitError(path, problem, code=code, transient=True)
+
+    def _crashed(self, process: subprocess.Popen[bytes], path: Path) -> GenretagdError:
         status = -signal.SIGKILL
         with contextlib.suppress(subprocess.TimeoutExpired):
             status = process.wait(5.0)
-        self.kill()
+        if self._process is not process:
+            return _ended_by_us()
+        self._end()
         how = f"ended by {signal.Signals(-status).name}" if status < 0 else f"exited with {status}"
+        heals = -status in _FROM_OUTSIDE
         if status > 0 and self._calls == 1:
-            raise WorkerError(f"worker: {how} before its first reply, see GENRETAGD_WORKER_STDERR=1")
-        raise DecodeError(path, f"the decoder crashed ({how})", code="crashed")
+            return WorkerError(f"worker: {how} before its first reply, see GENRETAGD_WORKER_STDERR=1")
+        problem = f"its worker was {how}, not by the track" if heals else f"the decoder crashed ({how})"
+        return DecodeError(path, problem, code="crashed", transient=heals)
 
 
 class WorkerPool:
@@ -310,7 +356,7 @@ class WorkerPool:
         self._workers[0].start()
 
     def kill(self) -> None:
-        """End all processes at once."""
+        """End all processes at once and for good."""
         for worker in self._workers:
             worker.kill()
 

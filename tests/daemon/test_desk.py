@@ -175,6 +175,48 @@ def test_a_failure_that_never_heals_is_given_up(office):
     assert office.queue.later == 0
 
 
+@pytest.mark.parametrize("linked", [False, True], ids=["file", "symbolic link"])
+def test_attempts_at_a_link_are_attempts_at_what_it_leads_to(office, tmp_path, linked):
+    target, link = tmp_path / "t.mp3", tmp_path / "l.mp3"
+    target.write_bytes(b"x")
+    link.symlink_to(target)
+    office.files[str(link)] = office.files[str(target)] = Look(BEFORE, 5.0)
+    office.settle(str(link if linked else target))
+    for attempts in (1, 2, 3):
+        office.work(ending(Status.FAILED, transient=True))
+        assert office.versions.find(str(target)).attempts == attempts
+        office.now += 7 * 3600
+
+
+def test_of_a_device_that_hangs_one_file_at_a_time_is_tried_and_the_others_wait_untouched(
+    office, monkeypatch
+):
+    hanging = {f"/nas/{number}.mp3": Look(FileVersion(7, number, 1, 1), 5.0) for number in range(0, 50, 10)}
+    office.files |= hanging
+    for path in office.files:
+        office.settle(path)
+    looked_at = []
+    monkeypatch.setattr(office.desk, "_look", lambda path: looked_at.append(path) or office.files.get(path))
+    tried = []
+
+    def process(path, /, *, tell):
+        if office.now >= 4000.0 or str(path) not in hanging:
+            return office.tag(path, tell=tell)
+        tried.append(office.now)
+        return Outcome(path, Status.FAILED, code="hangs", transient=True)
+
+    while office.now < 4000.0:
+        office.work(process)
+        office.now += 10.0
+    assert tried == [0.0, 30.0, 150.0, 630.0, 2550.0]
+    assert office.processed == ["/m/a.mp3"]
+    assert len(looked_at) == len(tried) + 1
+    while office.now < 12_000.0:
+        office.work(process)
+        office.now += 10.0
+    assert sorted(office.processed) == sorted(office.files)
+
+
 def test_attempts_are_remembered_through_a_restart_and_the_file_is_taken_up_at_once(office):
     office.settle()
     office.work(ending(Status.FAILED, transient=True))
@@ -196,6 +238,31 @@ def test_what_is_no_files_fault_is_said_and_the_file_is_tried_again_later(office
     office.now += PAUSE_SECONDS
     assert [outcome.status for outcome in office.work()] == [Status.TAGGED]
     assert office.troubles[-1] is None
+
+
+@pytest.mark.parametrize("healing", [True, False], ids=["failed", "worker ended"])
+def test_a_file_that_is_dropped_at_the_end_leaves_no_trace(office, healing):
+    def process(path, /, *, tell):
+        office.queue.close()
+        if healing:
+            return Outcome(path, Status.FAILED, code="crashed", transient=True)
+        raise WorkerError("worker: was ended with a track in hand")
+
+    office.settle()
+    assert office.work(process) == [None]
+    assert office.troubles == [None][:healing]
+    assert office.told == []
+    assert office.versions.find("/m/a.mp3") is None
+
+
+def test_a_file_that_is_finished_while_all_ends_is_recorded(office):
+    def process(path, /, *, tell):
+        office.queue.close()
+        return office.tag(path, tell=tell)
+
+    office.settle()
+    office.work(process)
+    assert office.versions.find("/m/a.mp3").status is Status.TAGGED
 
 
 def test_a_tag_that_is_written_but_cannot_be_recorded_is_said(office, monkeypatch):

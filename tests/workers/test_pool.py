@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import io
 import os
+import selectors
 import signal
 import threading
 
 import pytest
 
-from genretagd.errors import DecodeError, ModelError, TagError, TimeLimitError
+from genretagd.errors import DecodeError, ModelError, TagError, TimeLimitError, WorkerError
 from genretagd.tagging.temps import temporary_name
+from genretagd.workers import pool
 from genretagd.workers.pool import Worker, WorkerPool, _send
 from genretagd.workers.service import WorkerSettings
 
@@ -59,31 +61,71 @@ def test_a_missing_model_is_a_model_error_and_no_track_s_fault(track, tmp_path):
         worker.close()
 
 
-def test_a_worker_that_hangs_is_ended_at_the_time_limit_and_the_next_call_works(track):
+@pytest.mark.parametrize(
+    ("unkillable", "code"), [(False, "time limit"), (True, "hangs")], ids=["by itself", "in the system"]
+)
+def test_a_worker_that_hangs_is_left_at_the_time_limit_and_the_next_call_works(
+    track, monkeypatch, unkillable, code
+):
     worker = Worker(WorkerSettings(), track_seconds=30.0)
+    monkeypatch.setattr(pool, "PATIENCE_SECONDS", 0.1 if unkillable else 5.0)
     try:
         worker.read_genres(track)
-        os.kill(process_id(worker), signal.SIGSTOP)
+        process = worker._process
+        os.kill(process.pid, signal.SIGSTOP)
+        if unkillable:  # as one that waits for a share within the kernel
+            monkeypatch.setattr(process, "kill", lambda: None)
         worker._limit = 0.2
-        with pytest.raises(TimeLimitError, match=r"longer than 0\.2 s"):
+        with pytest.raises(TimeLimitError) as caught:
             worker.read_genres(track)
+        assert (caught.value.code, caught.value.transient) == (code, True)
         worker._limit = 30.0
         assert worker.read_genres(track).format
+        monkeypatch.undo()
+        process.kill()
+        assert process.wait(5) == -signal.SIGKILL
     finally:
         worker.close()
 
 
-def test_a_worker_that_crashes_costs_one_track(worker, track):
+def test_a_reply_that_came_while_we_were_suspended_ourselves_is_heard(worker, track, monkeypatch):
+    class Suspended(selectors.DefaultSelector):
+        """Says first what a call that a suspension interrupted says: nothing, without looking."""
+
+        def select(self, timeout=None):
+            if timeout:
+                super().select(timeout)
+                return []
+            return super().select(timeout)
+
+    worker.read_genres(track)
+    monkeypatch.setattr(selectors, "DefaultSelector", Suspended)
+    assert worker.read_genres(track).format
+
+
+@pytest.mark.parametrize(
+    ("number", "heals"),
+    [(signal.SIGSEGV, False), (signal.SIGABRT, False), (signal.SIGKILL, True), (signal.SIGTERM, True)],
+    ids=lambda value: getattr(value, "name", None),
+)
+def test_a_worker_that_ends_in_a_track_costs_that_and_is_its_fault_unless_it_was_ended_from_outside(
+    worker, track, number, heals
+):
     worker.read_genres(track)
     victim = process_id(worker)
     os.kill(victim, signal.SIGSTOP)
-    killer = threading.Timer(0.1, os.kill, (victim, signal.SIGKILL))
+
+    def end():
+        os.kill(victim, number)
+        os.kill(victim, signal.SIGCONT)
+
+    killer = threading.Timer(0.1, end)
     killer.start()
-    with pytest.raises(DecodeError, match="ended by SIGKILL") as caught:
+    with pytest.raises(DecodeError, match=f"ended by {number.name}") as caught:
         worker.read_genres(track)
     killer.join()
 
-    assert caught.value.code == "crashed"
+    assert (caught.value.code, caught.value.transient) == ("crashed", heals)
     assert worker.read_genres(track).format
 
 
@@ -93,8 +135,8 @@ def test_a_worker_that_is_ended_elsewhere_as_its_reply_arrives_leaves_nothing_op
     worker.read_genres(track)
     process, exchange = worker._process, worker._exchange
 
-    def ended_elsewhere(line, path):
-        reply = exchange(line, path)
+    def ended_elsewhere(*arguments):
+        reply = exchange(*arguments)
         other = threading.Thread(target=worker.kill)
         other.start()
         other.join()
@@ -125,19 +167,27 @@ def test_workers_do_not_hear_ctrl_c(worker, track):
 
 
 def test_a_pool_lends_each_worker_to_one_thread_at_a_time():
-    pool = WorkerPool(2, WorkerSettings(), track_seconds=1.0)
-    with pool.worker() as first, pool.worker() as second:
+    workers = WorkerPool(2, WorkerSettings(), track_seconds=1.0)
+    with workers.worker() as first, workers.worker() as second:
         assert first is not second
-        waiter = threading.Thread(target=lambda: pool.worker().__enter__(), daemon=True)
+        waiter = threading.Thread(target=lambda: workers.worker().__enter__(), daemon=True)
         waiter.start()
         waiter.join(0.05)
         assert waiter.is_alive()
     waiter.join(5)
-    pool.close()
+    workers.close()
+
+
+def test_a_pool_that_was_killed_starts_no_process_for_who_was_waiting_for_a_worker(track):
+    workers = WorkerPool(1, WorkerSettings(), track_seconds=30.0)
+    workers.kill()
+    with workers.worker() as worker, pytest.raises(WorkerError, match="was ended"):
+        worker.read_genres(track)
+    assert worker._process is None
 
 
 def test_closing_a_pool_leaves_no_process(track):
-    with WorkerPool(1, WorkerSettings(), track_seconds=30.0) as pool, pool.worker() as worker:
+    with WorkerPool(1, WorkerSettings(), track_seconds=30.0) as workers, workers.worker() as worker:
         worker.read_genres(track)
         pid = process_id(worker)
 
@@ -182,13 +232,13 @@ def test_what_a_worker_ended_in_the_middle_leaves_is_cleared_up_where_the_track_
     asked = threading.Event()
 
     def ask():
-        with pytest.raises(DecodeError, match="crashed"):
+        with pytest.raises(WorkerError, match="was ended"):  # by us, which is no track's fault
             worker.read_genres(shortcuts / "b.mp3" if linked else copy)
         asked.set()
 
     thread = threading.Thread(target=ask)
     thread.start()
-    while worker._in_hand is None:
+    while not worker._in_call:
         thread.join(0.001)
     if ending == "close":
         worker.close(seconds=0.05)
