@@ -177,7 +177,10 @@ class Desk:
             if 0 < attempts < MAX_ATTEMPTS:
                 self._queue.put_later(task, retry_seconds(attempts))
         self._told.outcome(outcome)
-        if self._judgement_for(task.path) != judgement:  # the model or the policy changed meanwhile
+        hangs = outcome.code == "hangs"  # whoever looks there now would hang too
+        if (
+            not hangs and self._judgement_for(task.path) != judgement
+        ):  # the model or the policy changed meanwhile
             self._unsettle(task.path)
         return outcome
 
@@ -185,7 +188,7 @@ class Desk:
         """Return whether an outcome without a write is one of the file that is there."""
         if self._queue.closed and outcome.transient:  # it may be our end that it ran into
             return False
-        if outcome.code == "hangs":  # a look would hang too
+        if outcome.code == "hangs":
             return True
         after = self._look(task.path)
         if after is None:

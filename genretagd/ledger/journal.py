@@ -300,6 +300,8 @@ class Journal:
     def _settle(
         self, entry: Change, read: Callable[[Path], GenreTag], tell: Callable[[Change], None]
     ) -> Change:
+        if self._was_overtaken(entry):
+            return self._settle_failed(entry, "interrupted before the file was changed")
         try:
             tag = read(entry.path)
         except TrackError as exc:
@@ -318,6 +320,13 @@ class Journal:
             self.done(entry.id, change)
             tell(settled)
         return settled
+
+    def _was_overtaken(self, entry: Change) -> bool:
+        """Return whether a later change found the file as this one did: a killed worker's, tried again."""
+        query = "state = 'done' AND path = ? AND changes.id > ? ORDER BY changes.id LIMIT 1"
+        later = self._select(query, (_key(entry.path), entry.id))
+        before = (entry.version_before, entry.genres_before)
+        return [(change.version_before, change.genres_before) for change in later] == [before]
 
     def _settle_failed(self, entry: Change, reason: str) -> Change:
         self.failed(entry.id, reason)

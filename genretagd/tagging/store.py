@@ -10,10 +10,10 @@ from pathlib import Path
 
 from genretagd.domain import FileVersion, GenreTag, Provenance, TagChange, WriteOptions, unfit_genre
 from genretagd.errors import FileChangedError, TagError, WriteRefusedError
-from genretagd.tagging import detect, edit, safe
+from genretagd.tagging import detect, edit, safe, temps
 from genretagd.tagging.elements import DamagedError, Document, ProtectedError, Tag, UnsupportedError
 from genretagd.tagging.splice import Splice, Window, normalised
-from genretagd.tagging.sweeping import directory_of, half_written, sweep
+from genretagd.tagging.sweeping import being_written, directory_of, half_written, sweep
 from genretagd.tagging.verify import Intention, check_copy
 
 Choose = Callable[[Document], Sequence[Tag]]
@@ -34,6 +34,7 @@ class FileTagStore:
     def __init__(self, *, audio_digest: Callable[[Path], object] | None = None) -> None:
         self._audio_digest = audio_digest
         self._swept: set[Path] = set()
+        self._writing: dict[Path, tuple[str, ...]] = {}
 
     def read_genres(self, path: Path, /) -> GenreTag:
         """Read the genre fields of a file.
@@ -110,9 +111,16 @@ class FileTagStore:
     def _sweep(self, path: Path) -> None:
         """Clear up a directory the first time a file in it is read, before its files are believed.
 
-        A file with several names may have been left half written since, by another worker.
+        What the worker of a killed run may still be writing then is not believed until that is dead. A file
+        with several names may have been left half written since, by another worker.
         """
         directory = directory_of(path)
+        if directory not in self._swept:
+            writing = being_written(directory)
+            if writing:
+                self._writing[directory] = writing
+        if directory in self._writing:
+            self._check_written(path, directory)
         with suppress(OSError):  # whoever opens the file finds out why
             status = path.stat()
             if directory in self._swept and status.st_nlink < 2:
@@ -128,6 +136,14 @@ class FileTagStore:
                     f"from {backup}; if you have repaired the file yourself, remove that"
                 )
                 raise TagError(path, problem, code="io", transient=True)
+
+    def _check_written(self, path: Path, directory: Path) -> None:
+        self._writing[directory] = tuple(set(self._writing[directory]) & set(being_written(directory)))
+        name = Path(os.path.realpath(path)).name if path.is_symlink() else path.name
+        if any(temps.is_beside(temporary, name) for temporary in self._writing[directory]):
+            raise TagError(path, "another genretagd is writing it", code="in use", transient=True)
+        if not self._writing[directory]:
+            del self._writing[directory]
 
     def _change(
         self, path: Path, choose: Choose, /, *, expected: FileVersion, options: WriteOptions

@@ -39,6 +39,21 @@ def sweep(directory: Path) -> list[str]:
     return cleared
 
 
+def being_written(directory: Path) -> tuple[str, ...]:
+    """Return the temporary files in a directory whose writers are surely alive."""
+    try:
+        directory_fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError:
+        return ()
+    try:
+        with suppress(OSError):
+            names = [n for n in os.listdir(directory_fd) if temps.is_temporary(n)]  # noqa: PTH208 - by descriptor
+            return tuple(name for name in names if temps.in_use(directory_fd, name))
+    finally:
+        os.close(directory_fd)
+    return ()
+
+
 def half_written(directory: Path) -> dict[int, str]:
     """Return the backups that stand in a directory, by the inodes of the files they belong to.
 

@@ -21,6 +21,7 @@ NAME_BYTES: Final = 255
 TEMPORARY: Final = re.compile(r"\A\.(?:.*\.)?genretagd-[0-9a-f]{12}\.(?:tmp|backup)\Z", re.DOTALL)
 _TMP: Final = ".tmp"
 _BACKUP: Final = ".backup"
+_SHORTEST_CUT: Final = 20
 
 
 def is_temporary(name: str) -> bool:
@@ -108,6 +109,26 @@ def remove(directory_fd: int, temporary: Temporary) -> None:
 def close(fd: int) -> None:
     """Close a file whose content is durable, or not wanted: that it cannot be closed changes nothing."""
     with suppress(OSError):
+        os.close(fd)
+
+
+def is_beside(temporary: str, name: str) -> bool:
+    """Return whether a temporary file is one of the file called `name`, or of one with the same beginning."""
+    stem = temporary[1:].rpartition(".genretagd-")[0]
+    return stem == name or (len(os.fsencode(stem)) >= _SHORTEST_CUT and name.startswith(stem))
+
+
+def in_use(directory_fd: int, name: str) -> bool:
+    """Return whether the writer of a temporary file is surely alive."""
+    try:
+        fd = os.open(name, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=directory_fd)
+    except OSError:
+        return False
+    try:
+        return lock(fd) is False
+    except OSError:
+        return False
+    finally:
         os.close(fd)
 
 

@@ -13,15 +13,19 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Final
 
 from genretagd.domain import FileVersion, Provenance, WriteOptions
 from genretagd.errors import GenretagdError, TrackError, WorkerError
 from genretagd.serial import from_json
 from genretagd.workers.service import OPERATIONS, Service, WorkerSettings
 from genretagd.workers.wire import decode, encode, error_message
+
+PARENT_SECONDS: Final = 0.25
+"""How often it is looked whether the parent is still there."""
 
 ARGUMENTS: dict[str, Any] = {
     "expected": FileVersion,
@@ -36,6 +40,7 @@ def main() -> None:
     """Serve requests until standard input ends."""
     # The parent decides when to stop: Ctrl-C at the terminal must not tear a write in hand.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
     requests, replies = _take_standard_streams()
     if "--preload" in sys.argv:
         threading.Thread(target=_preload, daemon=True).start()
@@ -43,6 +48,17 @@ def main() -> None:
     if first:
         _serve(from_json(WorkerSettings, json.loads(first)), requests, replies)
     os._exit(0)  # nothing is left to do, and the libraries take a while to take themselves apart
+
+
+def _end_with(parent: int) -> None:
+    """End this process when its parent is gone, whatever it has in hand.
+
+    The next run looks at what became of the file that a killed run was writing, and nobody may write to it
+    any more then. (The signal that Linux offers comes at the death of the thread that started us already.)
+    """
+    while os.getppid() == parent:
+        time.sleep(PARENT_SECONDS)
+    os._exit(1)
 
 
 def _preload() -> None:
@@ -108,7 +124,7 @@ def _perform(service: Service, op: str, path: Path, arguments: dict[str, Any]) -
 
 @contextlib.contextmanager
 def _alarm(seconds: float) -> Iterator[None]:
-    """End this process if it hangs beyond the parent's own limit and the parent is gone.
+    """End this process if it hangs beyond the parent's own limit and nobody has ended it.
 
     The alarm's default action is the kernel's, so it works inside a decoder that never returns.
     """

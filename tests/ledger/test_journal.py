@@ -215,6 +215,17 @@ def test_a_change_that_kept_size_and_time_is_known_by_its_genres_after_a_crash(
     assert found.state == "done"
 
 
+def test_a_change_that_was_tried_again_after_its_worker_was_killed_happened_once(
+    journal: Journal, database: Database
+) -> None:
+    opened_in_a_run_that_crashed(journal, TRACK, a_tag())
+    opened_in_a_run_that_crashed(journal, TRACK, a_tag())
+    write(journal, "Rock")
+    found = Journal(database, command="tag").recover(lambda _: a_tag("Rock", mtime=2))
+    assert [change.state for change in found] == ["failed", "failed"]
+    assert len(journal.changes()) == 1
+
+
 def test_a_change_that_had_happened_is_told_in_the_transaction_that_records_it(
     journal: Journal, database: Database
 ) -> None:

@@ -478,6 +478,28 @@ def test_the_first_look_at_a_directory_clears_it_up(track: Path, store: FileTagS
     assert not dead.exists()
 
 
+@pytest.mark.parametrize("name", ["track.mp3", "t" * 240 + ".mp3"], ids=["short name", "cut name"])
+def test_a_file_that_a_killed_run_still_writes_is_not_believed_until_that_has_ended(
+    name: str, track: Path, store: FileTagStore
+) -> None:
+    written = track.rename(track.parent / name)
+    beside = [track.parent / other for other in ("a.mp3", f"{name[:200]}2.mp3", "z.mp3")]
+    for path in beside:
+        path.write_bytes(written.read_bytes())
+    directory = os.open(track.parent, os.O_RDONLY)
+    living = temps.create(directory, name)
+    store.read_genres(beside[0])
+    with pytest.raises(TagError) as caught:
+        store.read_genres(written)
+    store.read_genres(beside[2])
+    temps.remove(directory, living)
+    os.close(directory)
+
+    assert (caught.value.code, caught.value.transient) == ("in use", True)
+    assert store.read_genres(written).format
+    assert store._writing == {}
+
+
 def test_sweeping_a_directory_that_is_not_there_is_no_error(tmp_path: Path) -> None:
     assert sweep(tmp_path / "missing") == []
 

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import io
 import os
+import select
 import selectors
 import signal
+import subprocess
+import sys
 import threading
 
 import pytest
 
 from genretagd.errors import DecodeError, ModelError, TagError, TimeLimitError, WorkerError
+from genretagd.serial import to_json
 from genretagd.tagging.temps import temporary_name
 from genretagd.workers import pool
 from genretagd.workers.pool import Worker, WorkerPool, _send
 from genretagd.workers.service import WorkerSettings
+from genretagd.workers.wire import encode
 
 
 @pytest.fixture
@@ -157,6 +162,23 @@ def test_a_worker_ends_when_its_parent_is_gone(worker, track):
     process.stdin.close()
 
     assert process.wait(5) == 0
+
+
+def test_a_worker_ends_when_its_parent_is_killed_though_it_has_more_to_do(track):
+    start = 'exec 3<&0; "$0" -P -m genretagd.workers.child <&3 & wait'
+    parent = subprocess.Popen(
+        ["/bin/sh", "-c", start, sys.executable], stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0
+    )
+    request = {"op": "read_genres", "path": track, "limit": 30.0}
+    parent.stdin.write(encode(to_json(WorkerSettings())) + encode(request))
+    assert b"ok" in parent.stdout.read(1 << 16)
+    parent.kill()
+    parent.wait()
+
+    assert select.select([parent.stdout], [], [], 10.0)[0]  # while its standard input is open still
+    assert parent.stdout.read() == b""
+    parent.stdin.close()
+    parent.stdout.close()
 
 
 def test_workers_do_not_hear_ctrl_c(worker, track):
