@@ -88,7 +88,7 @@ def fill(daemon: Daemon, files: int) -> None:
         )  # fmt: skip
     Database(daemon.ledger).close()
     with closing(sqlite3.connect(daemon.ledger)) as database, database:
-        database.executemany("INSERT INTO versions VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
+        database.executemany("INSERT INTO versions VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL)", rows)
 
 
 if __name__ == "__main__":

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from genretagd.daemon.queue import Task, WorkQueue, retry_seconds
-from genretagd.domain import FileVersion, Outcome, Status
+from genretagd.domain import Outcome, Status
 from genretagd.errors import GenretagdError, LedgerError
-from genretagd.ledger.versions import MAX_ATTEMPTS, Judgement, Versions
+from genretagd.ledger.versions import MAX_ATTEMPTS, Judgement, Recorded, Versions
 from genretagd.settling import Look, Settled
 
 PAUSE_SECONDS: Final = 60.0
@@ -85,12 +85,12 @@ class Desk:
         self._wall = wall
         self._away: dict[int, tuple[int, float]] = {}  # devices that hang: how often they did, until when
 
-    def known(self, path: str, version: FileVersion) -> bool:
+    def known(self, path: str, look: Look) -> bool:
         """Return whether nothing is to be done about a file: it was dealt with, or it waits already."""
-        if self._queue.holds(path, version):
+        if self._queue.holds(path, look.version):
             return True
         try:
-            found = self._versions.done(path, version, self._judgement_for(path))
+            found = self._recorded(path, look, self._judgement_for(path))
         except LedgerError as exc:
             self._told.trouble(str(exc))
             return False
@@ -100,19 +100,18 @@ class Desk:
         """Return those of the files of one folder about which something is to be done."""
         if not files:
             return []
-        looks = dict(files)
         try:
             judgement = self._judgement_for(files[0][0])
-            maybe = self._versions.open([(path, look.version) for path, look in files], judgement)
+            maybe = self._versions.open(files, judgement)
         except LedgerError as exc:
             self._told.trouble(str(exc))
             return list(files)
-        return [(path, looks[path]) for path, version in maybe if not self.known(path, version)]
+        return [(path, look) for path, look in maybe if not self.known(path, look)]
 
     def take_in(self, settled: Settled) -> None:
         """Queue a file that is whole, unless this version of it was dealt with."""
         look = settled.look
-        if not self.known(settled.path, look.version):
+        if not self.known(settled.path, look):
             self._queue.put(Task(settled.path, look.changed_at, look.version))
 
     def work_on(self, task: Task, process: Process) -> Outcome | None:
@@ -151,7 +150,7 @@ class Desk:
         judgement = self._judgement_for(task.path)
         # A link is never replaced by a file: what it leads to is tagged, and known by its own path.
         path = os.path.realpath(task.path) if os.path.islink(task.path) else task.path  # noqa: PTH114
-        recorded = self._versions.done(path, before.version, judgement)
+        recorded = self._recorded(path, before, judgement)
         if recorded is not None and recorded.final:
             return None
         written = False
@@ -160,7 +159,10 @@ class Desk:
             nonlocal written
             written = outcome.change is not None
             version = outcome.change.version_after if outcome.change else before.version
-            self._versions.record(outcome, version, judgement, attempts=attempts, at=self._wall())
+            changed_at = before.changed_at if _may_be_permitted(outcome) else None
+            self._versions.record(
+                outcome, version, judgement, attempts=attempts, at=self._wall(), changed_at=changed_at
+            )
             self._told.keep(outcome)
 
         attempts = 0
@@ -183,6 +185,9 @@ class Desk:
         ):  # the model or the policy changed meanwhile
             self._unsettle(task.path)
         return outcome
+
+    def _recorded(self, path: str, look: Look, judgement: Judgement) -> Recorded | None:
+        return self._versions.done(path, look.version, judgement, changed_at=look.changed_at)
 
     def _holds_good(self, outcome: Outcome, task: Task, before: Look) -> bool:
         """Return whether an outcome without a write is one of the file that is there."""
@@ -215,3 +220,8 @@ class Desk:
 
     def _stay_away(self, device: int, times: int) -> None:
         self._away[device] = (times, self._wall() + min(retry_seconds(times), LONGEST_AWAY_SECONDS))
+
+
+def _may_be_permitted(outcome: Outcome) -> bool:
+    """Return whether another mode, owner or number of names may let a file be tagged."""
+    return outcome.status is Status.SKIPPED or outcome.code == "unreadable"

@@ -50,7 +50,8 @@ CREATE TABLE versions (
     code TEXT,
     reason TEXT,
     attempts INTEGER NOT NULL DEFAULT 0,
-    at REAL NOT NULL
+    at REAL NOT NULL,
+    changed_at REAL
 ) STRICT, WITHOUT ROWID
 """
 

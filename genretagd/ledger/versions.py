@@ -18,16 +18,20 @@ from typing import Final
 from genretagd.domain import FileVersion, Outcome, Status
 from genretagd.ledger.database import Database, storable
 from genretagd.ledger.presence import device_above, device_of
+from genretagd.settling import Look
 
 MAX_ATTEMPTS: Final = 12
 """A file that failed so often for reasons that may heal is left until it changes."""
+
+DEVICES_AT_ONCE: Final = 1000
+"""Device numbers that a mount gave out anew are taken down so many at once."""
 
 _SIGN: Final = 1 << 63
 
 _UPSERT: Final = """
 INSERT OR REPLACE INTO versions
-    (path, device, inode, size, mtime_ns, bundle, policy, status, code, reason, attempts, at)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+    (path, device, inode, size, mtime_ns, bundle, policy, status, code, reason, attempts, at, changed_at)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
 
 
@@ -49,6 +53,8 @@ class Recorded:
         Failed attempts that may heal by themselves; 0 for a final outcome.
     at : float
         When, in seconds since the epoch.
+    changed_at : float or None
+        See `Versions.record`.
     """
 
     path: str
@@ -59,11 +65,18 @@ class Recorded:
     reason: str | None
     attempts: int
     at: float
+    changed_at: float | None
 
     @property
     def final(self) -> bool:
         """Whether nothing more is to be done about this version."""
         return self.attempts == 0 or self.attempts >= MAX_ATTEMPTS
+
+    def holds_for(self, version: FileVersion, changed_at: float | None) -> bool:
+        """Whether this is about a file as it is now; of no file that is known is `changed_at` None."""
+        mine, its = self.version, version
+        same = (mine.inode, mine.size, mine.mtime_ns) == (its.inode, its.size, its.mtime_ns)
+        return same and (self.changed_at is None or changed_at in {None, self.changed_at})
 
 
 class Versions:
@@ -89,16 +102,20 @@ class Versions:
         self._database = database
         self._exists = exists
         self._device_of = device_of
+        self._devices: list[tuple[int, bytes]] = []  # of paths whose device has another number now
 
     def find(self, path: str) -> Recorded | None:
         """Return what is recorded about a path, of whatever version."""
         rows = self._database.rows("SELECT * FROM versions WHERE path = ?", (os.fsencode(path),))
         return _recorded(rows[0]) if rows else None
 
-    def done(self, path: str, version: FileVersion, judgement: Judgement) -> Recorded | None:
+    def done(
+        self, path: str, version: FileVersion, judgement: Judgement, *, changed_at: float | None = None
+    ) -> Recorded | None:
         """Return the record of this very version under this judgement, or None where there is none.
 
-        The device number is not compared for the same path: it is given out anew at every mount.
+        `changed_at` (see `Look`) is compared where one was recorded. The device number is not compared for
+        the same path: it is given out anew at every mount.
         A file that was dealt with under another path and is the same inode takes its record along;
         the old path's record goes where that path is gone (a move) and stays where it is not (a
         further hard link).
@@ -109,7 +126,7 @@ class Versions:
             The ledger cannot be read or written.
         """
         found = self.find(path)
-        if found is not None and _same(found.version, version):
+        if found is not None and found.holds_for(version, changed_at):
             return found if found.judgement == judgement else None
         elsewhere = self._database.rows(
             "SELECT * FROM versions WHERE device = ? AND inode = ? AND size = ? AND mtime_ns = ?"
@@ -119,7 +136,7 @@ class Versions:
         )  # fmt: skip
         for row in elsewhere:
             other = _recorded(row)
-            if other.final and other.path != path:
+            if other.final and other.path != path and other.holds_for(version, changed_at):
                 with self._database.transaction() as connection:
                     if not self._exists(row["path"]):
                         connection.execute("DELETE FROM versions WHERE path = ?", (row["path"],))
@@ -127,33 +144,40 @@ class Versions:
                 return other
         return None
 
-    def open(
-        self, files: Sequence[tuple[str, FileVersion]], judgement: Judgement
-    ) -> list[tuple[str, FileVersion]]:
+    def open(self, files: Sequence[tuple[str, Look]], judgement: Judgement) -> list[tuple[str, Look]]:
         """Return those of many files that `done` may have to be asked about; the others are finally done.
 
-        One question for many files: what makes the start with a large library quick.
+        One question for many files: what makes the start with a large library quick. Where the device has
+        another number than before, the new one is taken down.
 
         Raises
         ------
         LedgerError
-            The ledger cannot be read.
+            The ledger cannot be read or written.
         """
-        finished: set[tuple[bytes, int, int, int]] = set()
+        finished: dict[bytes, tuple[int, int, int, int, float | None]] = {}
         for start in range(0, len(files), 250):
             paths = tuple(os.fsencode(path) for path, _ in files[start : start + 250])
             marks = ",".join("?" * len(paths))
             rows = self._database.rows(
-                "SELECT path, inode, size, mtime_ns FROM versions WHERE bundle = ? AND policy = ?"  # noqa: S608 - marks only
+                "SELECT path, device, inode, size, mtime_ns, changed_at FROM versions"  # noqa: S608 - marks only
+                " WHERE bundle = ? AND policy = ?"
                 f" AND (attempts = 0 OR attempts >= ?) AND path IN ({marks})",
                 (judgement.bundle, judgement.policy, MAX_ATTEMPTS, *paths),
             )
-            finished.update(map(tuple, rows))
-        return [
-            (path, version)
-            for path, version in files
-            if (os.fsencode(path), _signed(version.inode), version.size, version.mtime_ns) not in finished
-        ]
+            finished.update((row[0], tuple(row)[1:]) for row in rows)
+        still_open = []
+        for path, look in files:
+            version = look.version
+            now = (_signed(version.inode), version.size, version.mtime_ns)
+            device, *recorded = finished.get(os.fsencode(path), (None,))
+            if tuple(recorded) not in {(*now, None), (*now, look.changed_at)}:
+                still_open.append((path, look))
+            elif device != version.device:
+                self._devices.append((version.device, os.fsencode(path)))
+        if len(self._devices) >= DEVICES_AT_ONCE:
+            self._renumber()
+        return still_open
 
     def record(
         self,
@@ -163,6 +187,7 @@ class Versions:
         *,
         attempts: int,
         at: float,
+        changed_at: float | None = None,
     ) -> None:
         """Take down what became of a file.
 
@@ -178,6 +203,9 @@ class Versions:
             Failed attempts so far where it may heal, 0 where the outcome is final.
         at : float
             Seconds since the epoch.
+        changed_at : float or None
+            `Look.changed_at`, where what became of the file depends on its mode, owner or names: it is
+            opened again when that changes.
 
         Raises
         ------
@@ -188,7 +216,7 @@ class Versions:
         row = (
             os.fsencode(outcome.path), version.device, _signed(version.inode), version.size, version.mtime_ns,
             judgement.bundle, judgement.policy, str(outcome.status), outcome.code, reason,
-            attempts, at,
+            attempts, at, changed_at,
         )  # fmt: skip
         with self._database.transaction() as connection:
             connection.execute(_UPSERT, row)
@@ -231,6 +259,7 @@ class Versions:
         older_than : float
             Seconds since the epoch; younger records stay, since a file may come back.
         """
+        self._renumber()
         known = functools.cache(self._device_of)
         missing = [
             path
@@ -244,6 +273,11 @@ class Versions:
                 )
         return len(missing)
 
+    def _renumber(self) -> None:
+        with self._database.transaction() as connection:
+            devices, self._devices = self._devices, []
+            connection.executemany("UPDATE versions SET device = ? WHERE path = ?", devices)
+
     def _below(self, root: str) -> Iterator[tuple[bytes, int, float]]:
         prefix = os.fsencode(root.rstrip("/")) + b"/"
         after, end = prefix, prefix[:-1] + b"0"  # "0" follows "/"
@@ -256,10 +290,6 @@ class Versions:
             if len(rows) < 1000:
                 return
             after = rows[-1]["path"]
-
-
-def _same(one: FileVersion, other: FileVersion) -> bool:
-    return (one.inode, one.size, one.mtime_ns) == (other.inode, other.size, other.mtime_ns)
 
 
 def _signed(number: int) -> int:
@@ -277,4 +307,5 @@ def _recorded(row: sqlite3.Row) -> Recorded:
         reason=row["reason"],
         attempts=row["attempts"],
         at=row["at"],
+        changed_at=row["changed_at"],
     )

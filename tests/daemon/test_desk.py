@@ -96,6 +96,27 @@ def test_a_settled_file_is_processed_recorded_and_told(office):
     assert len(office.kept) == len(office.told) == 1
 
 
+@pytest.mark.parametrize(
+    ("outcome", "again"),
+    [
+        (Outcome(Path("/m/a.mp3"), Status.SKIPPED, code="read-only"), 1),
+        (Outcome(Path("/m/a.mp3"), Status.FAILED, code="unreadable"), 1),
+        (Outcome(Path("/m/a.mp3"), Status.FAILED, code="corrupt"), 0),
+        (Outcome(Path("/m/a.mp3"), Status.UNSURE), 0),
+    ],
+    ids=lambda value: getattr(value, "code", None),
+)
+def test_a_file_that_may_be_permitted_now_is_taken_up_again(office, outcome, again):
+    office.settle()
+    office.work(lambda _path, /, *, tell: outcome)
+    office.settle()
+    assert office.work() == []
+    office.files["/m/a.mp3"] = Look(BEFORE, 6.0)  # another mode, owner or number of names
+    assert len(office.desk.unknown(list(office.files.items()))) == again
+    office.settle()
+    assert len(office.work()) == again
+
+
 def test_our_own_write_is_known_by_what_it_wrote(office):
     office.settle()
     office.work()
@@ -311,7 +332,7 @@ def test_what_a_link_leads_to_is_processed_not_the_link(office, tmp_path):
     office.settle(str(link))
     office.work(ending(Status.UNSURE))
     assert office.told[0].path == target
-    assert office.desk.known(str(link), BEFORE)
+    assert office.desk.known(str(link), Look(BEFORE, 5.0))
 
 
 def test_a_model_that_changed_while_a_file_was_in_hand_opens_that_file_again(office):
@@ -326,8 +347,8 @@ def test_a_model_that_changed_while_a_file_was_in_hand_opens_that_file_again(off
 
 def test_a_version_that_waits_is_known_and_another_of_the_same_file_is_not(office):
     office.settle()
-    assert office.desk.known("/m/a.mp3", BEFORE)
-    assert not office.desk.known("/m/a.mp3", AFTER)
+    assert office.desk.known("/m/a.mp3", Look(BEFORE, 5.0))
+    assert not office.desk.known("/m/a.mp3", Look(AFTER, 5.0))
 
 
 def test_of_a_folders_files_those_dealt_with_and_those_waiting_are_known(office):

@@ -9,6 +9,7 @@ import pytest
 
 from genretagd.domain import FileVersion, Outcome, Status
 from genretagd.ledger.versions import MAX_ATTEMPTS, Judgement, Versions
+from genretagd.settling import Look
 
 MINE = Judgement("bundle 1", "policy 1")
 VERSION = FileVersion(device=5, inode=77, size=1000, mtime_ns=123)
@@ -36,10 +37,11 @@ def versions(database, there, devices):
 
 
 def record(
-    versions, path="/m/a.mp3", version=VERSION, *, status=Status.UNSURE, judgement=MINE, attempts=0, at=1e9
-):
+    versions, path="/m/a.mp3", version=VERSION, *, status=Status.UNSURE, judgement=MINE, attempts=0, at=1e9,
+    changed_at=None,
+):  # fmt: skip
     outcome = Outcome(Path(path), status, reason="why", code="code")
-    versions.record(outcome, version, judgement, attempts=attempts, at=at)
+    versions.record(outcome, version, judgement, attempts=attempts, at=at, changed_at=changed_at)
 
 
 def test_what_was_recorded_is_done(versions):
@@ -66,6 +68,18 @@ def test_another_bundle_or_policy_opens_the_file_again(versions, other):
 def test_a_device_number_that_changed_with_a_mount_changes_nothing(versions):
     record(versions)
     assert versions.done("/m/a.mp3", replace(VERSION, device=6), MINE) is not None
+
+
+def test_a_file_whose_mode_or_names_decided_is_opened_again_when_they_change(versions, there):
+    record(versions, status=Status.SKIPPED, changed_at=5.0)
+    record(versions, "/m/b.mp3", replace(VERSION, inode=78))
+    there |= {"/m/a.mp3", "/m/moved.mp3"}
+    for changed_at, known in ((5.0, True), (6.0, False)):
+        assert (versions.done("/m/a.mp3", VERSION, MINE, changed_at=changed_at) is not None) is known
+        assert (versions.done("/m/moved.mp3", VERSION, MINE, changed_at=changed_at) is not None) is known
+        look = Look(VERSION, changed_at)
+        assert (versions.open([("/m/a.mp3", look)], MINE) == []) is known
+        assert versions.open([("/m/b.mp3", Look(replace(VERSION, inode=78), changed_at))], MINE) == []
 
 
 def test_a_moved_file_keeps_its_history_and_the_old_path_loses_it(versions, there):
@@ -146,6 +160,21 @@ def test_files_of_a_folder_that_was_deleted_are_forgotten(versions, there):
     assert versions.forget_missing("/m", older_than=500.0) == 1
 
 
+@pytest.mark.parametrize("at_once", [1, 1000], ids=["at once", "when forgetting"])
+def test_files_that_were_seen_since_the_device_got_another_number_are_forgotten_too(
+    versions, there, devices, monkeypatch, at_once
+):
+    monkeypatch.setattr("genretagd.ledger.versions.DEVICES_AT_ONCE", at_once)
+    paths = [f"/m/{number}.mp3" for number in range(3)]
+    for path in paths:
+        record(versions, path, at=10.0)
+    devices["/m"] = 9  # the next boot
+    there |= set(paths)
+    assert versions.open([(path, Look(replace(VERSION, device=9), 1.0)) for path in paths], MINE) == []
+    there.clear()
+    assert versions.forget_missing("/m", older_than=500.0) == 3
+
+
 def test_forgetting_goes_through_any_number_of_files(versions, there, database):
     with database.transaction():
         for number in range(2500):
@@ -161,9 +190,9 @@ def test_asking_about_many_files_at_once_gives_those_that_are_not_finally_done(v
     for number in range(600):
         path, version = f"/m/{number}.mp3", replace(VERSION, inode=2**64 - 1 - number)
         record(versions, path, version, attempts=number % 2)
-        files.append((path, version))
-    changed = ("/m/0.mp3", replace(VERSION, inode=5))
-    never_seen = ("/m/new.mp3", VERSION)
+        files.append((path, Look(version, 1.0)))
+    changed = ("/m/0.mp3", Look(replace(VERSION, inode=5), 1.0))
+    never_seen = ("/m/new.mp3", Look(VERSION, 1.0))
     retried = [file for number, file in enumerate(files) if number % 2]
     assert versions.open([changed, never_seen, *files[1:]], MINE) == [changed, never_seen, *retried]
     assert len(versions.open(files, Judgement("bundle 2", "policy 1"))) == 600
