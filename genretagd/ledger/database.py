@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +14,11 @@ from genretagd.errors import LedgerError
 from genretagd.ledger.schema import MIGRATIONS
 
 BUSY_SECONDS: Final = 10.0
+"""Another program may hold the ledger so long."""
+
+CLOSING_SECONDS: Final = 0.2
+"""Who waits for another program notices within this that the ledger is being closed."""
+
 OUR_TABLES: Final = frozenset({"runs", "changes"})
 """Every ledger has had these; other programs number their schemas, too."""
 
@@ -44,6 +50,7 @@ class Database:
         self.path = path
         self._durable = durable
         self._lock = threading.RLock()
+        self._closing = False
         with self._explained():
             if read_only:
                 uri = f"{path.absolute().as_uri()}?mode=ro"
@@ -59,6 +66,8 @@ class Database:
             with self._explained():
                 self._connection.row_factory = sqlite3.Row
                 self._prepare(read_only=read_only)
+                if not read_only:
+                    self._connection.execute(f"PRAGMA busy_timeout = {CLOSING_SECONDS * 1000:.0f}")
         except BaseException:
             self._connection.close()
             raise
@@ -117,7 +126,7 @@ class Database:
             if self._connection.in_transaction:
                 yield self._connection
                 return
-            self._connection.execute("BEGIN IMMEDIATE")
+            self._execute("BEGIN IMMEDIATE")
             try:
                 yield self._connection
                 self._connection.execute("COMMIT")
@@ -126,13 +135,23 @@ class Database:
                     self._connection.execute("ROLLBACK")
                 raise
 
+    def _execute(self, statement: str, parameters: tuple[object, ...] = ()) -> sqlite3.Cursor:
+        deadline = time.monotonic() + BUSY_SECONDS
+        while True:
+            try:
+                return self._connection.execute(statement, parameters)
+            except sqlite3.OperationalError as exc:
+                if "locked" not in str(exc) or self._closing or time.monotonic() >= deadline:
+                    raise
+
     def rows(self, query: str, parameters: tuple[object, ...] = ()) -> list[sqlite3.Row]:
         """Return all rows of a reading query."""
         with self._lock, self._explained():
-            return list(self._connection.execute(query, parameters))
+            return list(self._execute(query, parameters))
 
     def close(self) -> None:
-        """Close the connection; safe to call twice."""
+        """Close the connection; safe to call twice. Who waits for another program is told at once."""
+        self._closing = True
         with self._lock:
             self._connection.close()
 

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
+import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -85,6 +87,45 @@ def test_a_ledger_of_a_newer_genretagd_is_left_alone(tmp_path: Path) -> None:
         newer.execute("PRAGMA user_version = 99")
     with pytest.raises(LedgerError, match="ledger of a newer genretagd"):
         Database(tmp_path / "ledger")
+
+
+def test_closing_does_not_wait_for_another_program_that_holds_the_ledger(database: Database) -> None:
+    began = threading.Event()
+
+    def write() -> None:
+        began.set()
+        with database.transaction():
+            pass
+
+    with contextlib.closing(sqlite3.connect(database.path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with ThreadPoolExecutor(3) as threads:
+            waiting = [threads.submit(write) for _ in range(3)]
+            began.wait()
+            started = time.monotonic()
+            database.close()
+            for one in waiting:
+                with pytest.raises(LedgerError):
+                    one.result()
+        assert time.monotonic() - started < 5
+
+
+def test_another_program_that_holds_the_ledger_is_waited_for(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with contextlib.closing(
+        sqlite3.connect(database.path, isolation_level=None, check_same_thread=False)
+    ) as other:
+        other.execute("BEGIN IMMEDIATE")
+        letting_go = threading.Timer(0.5, other.execute, ("ROLLBACK",))
+        letting_go.start()
+        with database.transaction() as connection:
+            connection.execute("INSERT INTO parts VALUES (1)")
+        letting_go.join()
+        other.execute("BEGIN IMMEDIATE")
+        monkeypatch.setattr("genretagd.ledger.database.BUSY_SECONDS", 0.0)
+        with pytest.raises(LedgerError, match="another program holds the ledger"), database.transaction():
+            pass
 
 
 def test_ledgers_are_made_side_by_side_without_a_quarrel(tmp_path: Path) -> None:
