@@ -52,8 +52,9 @@ class WorkQueue:
     Parameters
     ----------
     limit : int
-        So many files wait at most. When one more comes the oldest is dropped and `starved` says
-        so: whoever sees it asks for a rescan once there is room.
+        So many files wait at most. When one more comes the oldest is dropped and `relieved` says
+        so: whoever sees it asks for a rescan once there is room. As many are to be tried again later:
+        one more is left to the next rescan.
     clock : callable
         Monotonic seconds.
     """
@@ -87,7 +88,8 @@ class WorkQueue:
     def put_later(self, task: Task, seconds: float) -> None:
         """Add a file that is to be taken only after so many seconds."""
         with self._changed:
-            if task.path not in self._tasks:
+            full = len(self._later) >= self._limit and task.path not in self._later
+            if task.path not in self._tasks and not full:
                 when = self._clock() + seconds
                 self._later[task.path] = (when, task)
                 heapq.heappush(self._later_order, (when, task.path))
@@ -201,6 +203,8 @@ class WorkQueue:
                 del self._later[path]
                 self._tasks[path] = known[1]
                 heapq.heappush(self._order, (-known[1].changed_at, next(self._ticket), path))
+        if len(self._tasks) > self._limit:
+            self._drop_oldest()
 
     def _drop_oldest(self) -> None:
         # A tenth at once, so that a flood costs little per file.

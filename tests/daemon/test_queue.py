@@ -88,6 +88,18 @@ def test_a_flood_is_bounded_keeps_the_newest_and_tells_when_there_is_room_again(
     assert not work.relieved()
 
 
+def test_files_to_be_tried_later_are_bounded_too_and_fill_the_queue_no_further_when_they_are_due(work, now):
+    for number in range(1000):
+        work.put_later(task(str(number), float(number)), 30.0)
+    assert work.later == 100
+    for number in range(1000, 1100):
+        work.put(task(str(number), float(number)))
+    now[0] = 30.0
+    assert work.take_now().path == "1099"
+    assert work.later == 0
+    assert len(work) < 100
+
+
 def test_files_that_come_and_go_leave_nothing_behind(work):
     for number in range(10_000):
         work.put(task("a", float(number)))
