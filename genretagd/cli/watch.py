@@ -67,16 +67,14 @@ def _parts(ctx: typer.Context, directories: list[Path]) -> Parts:
             journal=Journal(database, command="watch"),
             bundle=bundle_fingerprint(config.model.bundle),
             names=config.genres,
+            retention_days=config.ledger.retention_days,
         )
 
     def make_actions(config: Config, database: Database) -> Any:
         return make_runner(config, database) if config.actions else None
 
     def recover(engine: Any, actions: Any) -> None:
-        import time
-
-        if first.ledger.retention_days:
-            engine.journal.forget(before=time.time() - first.ledger.retention_days * 86_400)
+        engine.forget_old()
         records = Records(engine.journal, actions)
         with engine.pool.worker() as worker:
             records.recover(worker)

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import hashlib
 import threading
+import time
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Protocol
+from typing import Final, Protocol
 
 import genretagd
 from genretagd import logs
-from genretagd.domain import Journal, Outcome
+from genretagd.domain import Outcome
 from genretagd.errors import ModelError, TrackError
+from genretagd.ledger.journal import Journal
 from genretagd.pipeline import Pipeline
 from genretagd.policy import Policy, unknown_labels
 from genretagd.workers.pool import WorkerPool
+
+DAY_SECONDS: Final = 86_400.0
 
 
 class Engine(Protocol):
@@ -71,6 +75,10 @@ class PoolEngine:
         Fingerprint of the model bundle.
     names : iterable of str
         Labels that have a name in [genres]; of those that the model has not a warning is logged.
+    retention_days : int
+        The journal forgets what is older; 0 keeps it.
+    wall : callable
+        Seconds since the epoch.
     """
 
     def __init__(
@@ -81,6 +89,8 @@ class PoolEngine:
         journal: Journal,
         bundle: str,
         names: Iterable[str] = (),
+        retention_days: int = 0,
+        wall: Callable[[], float] = time.time,
     ) -> None:
         self.threads = pool.count
         self.bundle = bundle
@@ -90,6 +100,9 @@ class PoolEngine:
         self._changing = threading.Lock()
         self._warm = False
         self._names = tuple(names)
+        self._retention_days = retention_days
+        self._wall = wall
+        self._forgot_at = 0.0
 
     @property
     def ready(self) -> bool:
@@ -97,7 +110,8 @@ class PoolEngine:
         return self._warm
 
     def process(self, path: Path, /, *, tell: Callable[[Outcome], None]) -> Outcome:
-        """See `Engine.process`."""
+        """See `Engine.process`; once a day the journal forgets what is too old."""
+        self.forget_old()
         self._warm = True
         with self.pool.worker() as worker:
             pipeline = Pipeline(
@@ -109,6 +123,19 @@ class PoolEngine:
                 tell=tell,
             )
             return pipeline.process(path)
+
+    def forget_old(self) -> None:
+        """Make the journal forget what is older than the retention, once a day at most.
+
+        Raises
+        ------
+        LedgerError
+            The ledger cannot be written.
+        """
+        now = self._wall()
+        if self._retention_days and now >= self._forgot_at + DAY_SECONDS:
+            self.journal.forget(before=now - self._retention_days * DAY_SECONDS)
+            self._forgot_at = now
 
     def policy_of(self, path: Path, /) -> str:
         """See `Engine.policy_of`; a folder whose configuration is not valid has one of its own."""

@@ -59,6 +59,29 @@ def test_a_track_that_was_undone_is_not_tagged_again(tmp_path: Path, database: D
     assert FileTagStore().read_genres(track).genres == ()
 
 
+def test_what_is_older_than_the_retention_is_forgotten_once_a_day(tmp_path: Path, database: Database) -> None:
+    day, now = 86_400.0, [100 * 86_400.0]
+    journal = Journal(database, command="watch", clock=lambda: now[0])
+    engine = PoolEngine(
+        OneWorker(),  # type: ignore[arg-type]
+        policy_for=FolderPolicies(Config()),
+        journal=journal,
+        bundle="bundle",
+        retention_days=10,
+        wall=lambda: now[0],
+    )
+    tracks = [Path(shutil.copy(TRACK, tmp_path / f"{number}.mp3")) for number in range(3)]
+    engine.process(tracks[0], tell=lambda _outcome: None)
+    now[0] += 9.5 * day
+    engine.process(tracks[1], tell=lambda _outcome: None)
+    now[0] += 0.75 * day
+    engine.process(tracks[2], tell=lambda _outcome: None)
+    assert [change.path for change in journal.changes()] == tracks  # for a quarter of a day more
+    now[0] += 0.3 * day
+    engine.process(tracks[0], tell=lambda _outcome: None)
+    assert [change.path for change in journal.changes()] == tracks[1:]
+
+
 def test_a_name_for_a_label_that_the_model_has_not_is_warned_of_once(
     database: Database, caplog: pytest.LogCaptureFixture
 ) -> None:
