@@ -13,7 +13,7 @@ from genretagd.daemon.desk import Desk
 from genretagd.daemon.engine import Engine
 from genretagd.daemon.queue import WorkQueue
 from genretagd.domain import Outcome
-from genretagd.errors import GenretagdError
+from genretagd.errors import GenretagdError, WorkerError
 
 REST_SECONDS: Final = 60.0
 """Worker processes end after so long without a file; the next file that settles starts one."""
@@ -41,12 +41,13 @@ class Crew:
         self._desk = desk
         self._stopping = False
         self._worked_at = 0.0
+        self._retiring: list[Engine] = []
         self._threads: list[threading.Thread] = []
         self._warming: threading.Thread | None = None
 
     def start(self) -> None:
-        """Begin to work, with as many threads as the engine has workers."""
-        for number in range(len(self._threads), self.engine.threads):
+        """Begin to work, with as many threads as the engine has workers, and one for each that hangs."""
+        for number in range(len(self._threads), self.engine.threads + self._desk.hanging.threads):
             thread = threading.Thread(target=self._work, name=f"worker {number + 1}", daemon=True)
             self._threads.append(thread)
             thread.start()
@@ -54,7 +55,8 @@ class Crew:
     def renew(self, engine: Engine) -> None:
         """Process further files with another engine; the old one ends when its last file is done."""
         old, self.engine = self.engine, engine
-        threading.Thread(target=old.rest, name="retiring", daemon=True).start()
+        self._retiring.append(old)
+        threading.Thread(target=self._retire, args=(old,), name="retiring", daemon=True).start()
         self.start()
 
     def expect(self) -> None:
@@ -64,7 +66,8 @@ class Crew:
             self._warming.start()
 
     def alive(self) -> bool:
-        """Return whether all threads live."""
+        """Return whether all threads live; another begins in the place of one that hangs."""
+        self.start()
         return all(thread.is_alive() for thread in self._threads)
 
     def stop(self, *, seconds: float) -> None:
@@ -76,7 +79,8 @@ class Crew:
             thread.join(max(0.0, deadline - time.monotonic()))
         if any(thread.is_alive() for thread in self._threads):
             logs.say("info", "dropping the files in hand, the next start takes them up again")
-        self.engine.kill()
+        for engine in (self.engine, *self._retiring):
+            engine.kill()
         deadline = time.monotonic() + DROP_SECONDS
         for thread in self._threads:
             thread.join(max(0.0, deadline - time.monotonic()))
@@ -95,10 +99,20 @@ class Crew:
                     logs.say("error", f"{task.path}: unexpected {type(exc).__name__}: {exc}")
 
     def _process(self, path: Path, /, *, tell: Callable[[Outcome], None]) -> Outcome:
+        engine = self.engine
         try:
-            return self.engine.process(path, tell=tell)
+            return engine.process(path, tell=tell)
+        except WorkerError:
+            if engine is self.engine or self._queue.closed:
+                raise
+            return self.engine.process(path, tell=tell)  # it was retired while this waited for a worker of it
         finally:
             self._worked_at = time.monotonic()
+
+    def _retire(self, engine: Engine) -> None:
+        engine.rest()
+        engine.kill()
+        self._retiring.remove(engine)
 
     def _rested(self) -> bool:
         """Return whether no thread has had anything to do for a while."""

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final, Protocol
 
+from genretagd.daemon.hanging import Hanging
 from genretagd.daemon.queue import Task, WorkQueue, retry_seconds
 from genretagd.domain import Outcome, Status
 from genretagd.errors import GenretagdError, LedgerError
@@ -19,9 +20,6 @@ from genretagd.settling import Look, Settled
 
 PAUSE_SECONDS: Final = 60.0
 """A file is tried again so long after what was no file's fault: no room for the ledger, no worker."""
-
-LONGEST_AWAY_SECONDS: Final = 3600.0
-"""A device that hangs is tried again so often at least: each try may cost a process that cannot be ended."""
 
 
 class Process(Protocol):
@@ -83,7 +81,7 @@ class Desk:
         self._told = told
         self._unsettle = unsettle
         self._wall = wall
-        self._away: dict[int, tuple[int, float]] = {}  # devices that hang: how often they did, until when
+        self.hanging = Hanging(wall=wall)
 
     def known(self, path: str, look: Look) -> bool:
         """Return whether nothing is to be done about a file: it was dealt with, or it waits already."""
@@ -142,14 +140,17 @@ class Desk:
             self._queue.done(task)
 
     def _work_on(self, task: Task, process: Process) -> Outcome | None:
-        if self._is_away(task):
+        pause = self.hanging.pause(task.version.device)
+        if pause:
+            self._queue.put_later(task, pause)
             return None
-        before = self._look(task.path)
-        if before is None:
-            return None
-        judgement = self._judgement_for(task.path)
-        # A link is never replaced by a file: what it leads to is tagged, and known by its own path.
-        path = os.path.realpath(task.path) if os.path.islink(task.path) else task.path  # noqa: PTH114
+        with self.hanging.looking(task.version.device):
+            before = self._look(task.path)
+            if before is None:
+                return None
+            judgement = self._judgement_for(task.path)
+            # A link is never replaced by a file: what it leads to is tagged, and known by its own path.
+            path = os.path.realpath(task.path) if os.path.islink(task.path) else task.path  # noqa: PTH114
         recorded = self._recorded(path, before, judgement)
         if recorded is not None and recorded.final:
             return None
@@ -168,7 +169,8 @@ class Desk:
         attempts = 0
         outcome = process(Path(path), tell=keep)
         self._told.trouble(None)
-        self._hear_of(task.version.device, hangs=outcome.code == "hangs")
+        hangs = outcome.code == "hangs"  # whoever looks there now would hang too
+        self.hanging.hear(task.version.device, hangs=hangs)
         if not written:
             if not self._holds_good(outcome, task, before):
                 return None
@@ -179,12 +181,15 @@ class Desk:
             if 0 < attempts < MAX_ATTEMPTS:
                 self._queue.put_later(task, retry_seconds(attempts))
         self._told.outcome(outcome)
-        hangs = outcome.code == "hangs"  # whoever looks there now would hang too
-        if (
-            not hangs and self._judgement_for(task.path) != judgement
-        ):  # the model or the policy changed meanwhile
-            self._unsettle(task.path)
+        if not hangs:
+            self._check_judgement(task, judgement)
         return outcome
+
+    def _check_judgement(self, task: Task, judgement: Judgement) -> None:
+        """Make a file settle anew where the model or the policy changed while it was in hand."""
+        with self.hanging.looking(task.version.device):
+            if self._judgement_for(task.path) != judgement:
+                self._unsettle(task.path)
 
     def _recorded(self, path: str, look: Look, judgement: Judgement) -> Recorded | None:
         return self._versions.done(path, look.version, judgement, changed_at=look.changed_at)
@@ -195,31 +200,13 @@ class Desk:
             return False
         if outcome.code == "hangs":
             return True
-        after = self._look(task.path)
-        if after is None:
-            return False
-        if after.version != before.version:  # replaced meanwhile: what we heard is not what is there
+        with self.hanging.looking(task.version.device):
+            after = self._look(task.path)
+        if (
+            after is not None and after.version != before.version
+        ):  # replaced: what we heard is not what is there
             self._unsettle(task.path)
-            return False
-        return True
-
-    def _is_away(self, task: Task) -> bool:
-        """Return whether what a file lies on hangs; one file at a time finds out whether it still does."""
-        times, until = self._away.get(task.version.device, (0, 0.0))
-        left = until - self._wall()
-        if left > 0:
-            self._queue.put_later(task, left)
-        elif times:
-            self._stay_away(task.version.device, times)
-        return left > 0
-
-    def _hear_of(self, device: int, *, hangs: bool) -> None:
-        times, _ = self._away.pop(device, (0, 0.0))
-        if hangs:
-            self._stay_away(device, times + 1)
-
-    def _stay_away(self, device: int, times: int) -> None:
-        self._away[device] = (times, self._wall() + min(retry_seconds(times), LONGEST_AWAY_SECONDS))
+        return after is not None and after.version == before.version
 
 
 def _may_be_permitted(outcome: Outcome) -> bool:
