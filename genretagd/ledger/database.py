@@ -81,7 +81,10 @@ class Database:
             )
         if read_only:
             if version < len(MIGRATIONS):
-                raise LedgerError(f"{self.path}: not a genretagd ledger of this schema")
+                what = "of an older genretagd, whatever writes to it next brings it up to date"
+                raise LedgerError(
+                    f"{self.path}: {'a ledger ' + what if version else 'not a genretagd ledger'}"
+                )
             return
         self._connection.execute("PRAGMA journal_mode = WAL")
         self._connection.execute(f"PRAGMA synchronous = {'FULL' if self._durable else 'NORMAL'}")

@@ -50,8 +50,7 @@ CREATE TABLE versions (
     code TEXT,
     reason TEXT,
     attempts INTEGER NOT NULL DEFAULT 0,
-    at REAL NOT NULL,
-    changed_at REAL
+    at REAL NOT NULL
 ) STRICT, WITHOUT ROWID
 """
 
@@ -84,4 +83,5 @@ MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
         "CREATE INDEX outbox_by_due ON outbox (action, state, due_at, id)",
         "CREATE INDEX outbox_by_path ON outbox (path, action, state, id)",
     ),
+    ("ALTER TABLE versions ADD COLUMN changed_at REAL",),
 )

@@ -183,7 +183,7 @@ def from_layout(tag: Tag, lines: Sequence[str]) -> Tag:
         elements.insert(int(index), Element(name, bytes.fromhex(raw)))
     present = known["present"] == "1" or bool(elements)
     padding = int(known["padding"])
-    sizes = tuple(int(size) for size in known["sizes"].split(",") if size)
+    sizes = tuple(int(size) for size in known.get("sizes", "").split(",") if size)
     if (present, padding, sizes, tuple(elements)) == (tag.present, tag.padding, tag.sizes, tag.elements):
         return tag
     return replace(

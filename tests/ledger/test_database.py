@@ -11,6 +11,7 @@ import pytest
 
 from genretagd.errors import LedgerError
 from genretagd.ledger.database import Database
+from genretagd.ledger.schema import MIGRATIONS
 
 
 @pytest.fixture
@@ -87,6 +88,19 @@ def test_a_ledger_of_a_newer_genretagd_is_left_alone(tmp_path: Path) -> None:
         newer.execute("PRAGMA user_version = 99")
     with pytest.raises(LedgerError, match="ledger of a newer genretagd"):
         Database(tmp_path / "ledger")
+
+
+def test_a_ledger_of_an_older_genretagd_is_brought_up_to_date_by_who_writes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "ledger.sqlite3"
+    with monkeypatch.context() as older:
+        older.setattr("genretagd.ledger.database.MIGRATIONS", MIGRATIONS[:1])
+        Database(path).close()
+    with pytest.raises(LedgerError, match="of an older genretagd"):
+        Database(path, read_only=True)
+    Database(path).close()
+    Database(path, read_only=True).close()
 
 
 def test_closing_does_not_wait_for_another_program_that_holds_the_ledger(database: Database) -> None:
