@@ -6,6 +6,7 @@ only *created*; copy and replace gives *moved*; so a file is noticed on each of 
 
 from __future__ import annotations
 
+import contextlib
 import enum
 import errno
 import os
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
     from watchdog.events import FileSystemEvent
 
 INBOX_LIMIT: Final = 50_000
+
+CLOSE_SECONDS: Final = 5.0
+"""What is closed is waited for so long."""
 
 
 class NoticeKind(enum.Enum):
@@ -79,7 +83,8 @@ class Inbox:
     def take(self) -> tuple[list[Notice], bool]:
         """Return what arrived, in order, and whether events were lost since the last time."""
         overflowed = self._overflowed.is_set()
-        self._overflowed.clear()
+        if overflowed:  # else one that comes right now would be wiped out untold
+            self._overflowed.clear()
         taken: list[Notice] = []
         while self._notices:
             taken.append(self._notices.popleft())
@@ -138,16 +143,16 @@ def limit_advice(number: int | None) -> str:
 class _WatchdogSource:
     """One observer for one root.
 
-    On Linux the inotify reader is our subclass of watchdog's, since watchdog tells no handler that
-    events were lost. Whoever hears of it closes this source and watches anew.
+    On Linux the inotify reader is our own, which tells that events were lost. Whoever hears of it
+    closes this source and watches anew.
     """
 
     def __init__(self, root: str, inbox: Inbox, *, follow: bool) -> None:
         self._root = root
         self._follow = follow
-        self._handler = _handler(inbox)
-        self._reader: threading.Thread | None = None
-        self._observer = self._make_observer(inbox)
+        self._inbox = inbox
+        self._reader: Any = None
+        self._observer: Any = None
 
     def start(self) -> None:
         """Begin; returns when everything that is there is watched."""
@@ -157,10 +162,19 @@ class _WatchdogSource:
             events.FileClosedEvent, events.FileCreatedEvent, events.FileMovedEvent, events.FileDeletedEvent,
             events.DirCreatedEvent, events.DirMovedEvent, events.DirDeletedEvent,
         ]  # fmt: skip
-        if self._reader is None:  # elsewhere nothing says that a file was closed
-            wanted.append(events.FileModifiedEvent)
+        if sys.platform.startswith("linux"):
+            from genretagd.watcher.inotify import Reader, observer_of  # noqa: PLC0415
+
+            self._reader = Reader(self._inbox.overflow)
+            self._observer = observer_of(self._reader)
+        else:
+            from watchdog.observers import Observer  # noqa: PLC0415
+
+            self._observer = Observer()
+            wanted.append(events.FileModifiedEvent)  # nothing says that a file was closed
         extra: dict[str, Any] = {"follow_symlink": True} if self._follow else {}
-        self._observer.schedule(self._handler, self._root, recursive=True, event_filter=wanted, **extra)
+        handler = _handler(self._inbox)
+        self._observer.schedule(handler, self._root, recursive=True, event_filter=wanted, **extra)
         if self._reader is not None:
             self._reader.start()
         self._observer.start()
@@ -173,37 +187,22 @@ class _WatchdogSource:
         return bool(self._observer.emitters) and all(thread.is_alive() for thread in threads)
 
     def close(self) -> None:
-        """See `EventSource`."""
-        if self._observer.is_alive():
-            self._observer.stop()
-            self._observer.join(5.0)
-        if self._reader is not None:
-            if self._reader.is_alive():
-                self._reader.stop()  # type: ignore[attr-defined]
-                self._reader.join(5.0)
-            else:
-                self._reader.close()  # type: ignore[attr-defined]
+        """See `EventSource`; what waits for a directory that does not answer is left behind."""
+        closing = threading.Thread(target=self._close, name=f"close {self._root}", daemon=True)
+        closing.start()
+        closing.join(CLOSE_SECONDS)
 
-    def _make_observer(self, inbox: Inbox) -> Any:
-        if not sys.platform.startswith("linux"):
-            from watchdog.observers import Observer  # noqa: PLC0415
-
-            return Observer()
-        from watchdog.observers.api import BaseObserver  # noqa: PLC0415
-        from watchdog.observers.inotify import InotifyEmitter  # noqa: PLC0415
-        from watchdog.observers.inotify_c import InotifyFD  # noqa: PLC0415
-
-        class Reader(InotifyFD):  # type: ignore[misc]
-            def handle_event(self, event: Any) -> None:
-                # watchdog's own answer, to take every watch back and add it again on the same queue,
-                # fills that queue anew where there are more directories than it holds: without end.
-                if event.is_queue_overflow:
-                    inbox.overflow()
-                else:
-                    super().handle_event(event)
-
-        self._reader = Reader()
-        return BaseObserver(InotifyEmitter, inotify_fd=self._reader)
+    def _close(self) -> None:
+        with contextlib.suppress(Exception):
+            if self._observer is not None and self._observer.is_alive():
+                self._observer.stop()
+                self._observer.join(CLOSE_SECONDS)
+        with contextlib.suppress(Exception):
+            if self._reader is not None and self._reader.is_alive():
+                self._reader.stop()
+                self._reader.join(CLOSE_SECONDS)
+            elif self._reader is not None:
+                self._reader.close()
 
 
 def _handler(inbox: Inbox) -> Any:
