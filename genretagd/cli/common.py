@@ -13,6 +13,7 @@ from genretagd.config import Config, load_config, unfit_name
 from genretagd.config.loading import PREFIX
 from genretagd.domain import Outcome, Status
 from genretagd.errors import ConfigError, UsageError
+from genretagd.logs import one_line
 
 if TYPE_CHECKING:
     import typer
@@ -82,7 +83,7 @@ def warn_of_labels(config: Config, pool: WorkerPool) -> None:
 
     with pool.worker() as worker:
         for problem in unknown_labels(config.genres, worker.warm()):
-            print(f"genretagd: {problem}", file=sys.stderr)
+            _warn(problem)
 
 
 def ledger_path(config: Config) -> Path:
@@ -123,6 +124,10 @@ def named_tracks(paths: Iterable[Path], config: Config, problem: Callable[[Outco
                 yield track
 
 
+def _warn(problem: str) -> None:
+    print(f"genretagd: {one_line(problem)}", file=sys.stderr)
+
+
 def _tracks_below(directory: Path, config: Config, problem: Callable[[Outcome], None]) -> Iterator[Path]:
     from genretagd.watcher.ignoring import IgnoreRules  # `--help` does without
     from genretagd.watcher.scanning import Walk
@@ -135,7 +140,7 @@ def _tracks_below(directory: Path, config: Config, problem: Callable[[Outcome], 
 
     root = os.fspath(directory)
     walk = Walk(
-        IgnoreRules(root, config.library.ignore),
+        IgnoreRules(root, config.library.ignore, warn=_warn),
         follow=config.library.symlinks,
         on_skip=unreadable,
         on_odd=odd,

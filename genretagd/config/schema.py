@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from genretagd.config.convert import between, option
+from genretagd.config.patterns import all_patterns
 from genretagd.domain import SILENCE_DBFS, ExistingPolicy, HardlinkPolicy, Id3v1Policy, MtimePolicy
 
 RootMode = Literal["auto", "events", "poll"]
@@ -64,7 +65,7 @@ class TagsConfig:
 class LibraryConfig:
     """[library]: which files are looked at."""
 
-    ignore: tuple[str, ...] = option((), "gitignore-style patterns, relative to the root")
+    ignore: tuple[str, ...] = option((), "gitignore-style patterns, relative to the root", check=all_patterns)
     symlinks: bool = option(False, "follow symbolic links to directories and files")
 
 

@@ -5,11 +5,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import re
 import stat
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
+
+from genretagd.config.patterns import NO_PATTERN, pattern_problem
 
 if TYPE_CHECKING:
     from pathspec import GitIgnoreSpec
@@ -68,7 +72,7 @@ class DirectoryRules:
     def ignore(self, path: str, *, directory: bool = False) -> bool:
         """Return whether the patterns ignore a path; the innermost file that mentions it decides."""
         for base, spec in reversed(self.specs):
-            relative = path[len(base) + 1 :] + ("/" if directory else "")
+            relative = path[len(base.rstrip("/")) + 1 :] + ("/" if directory else "")
             decided = spec.check_file(relative).include
             if decided is not None:
                 return bool(decided)
@@ -87,11 +91,17 @@ class IgnoreRules:
         The root, absolute.
     patterns : sequence of str
         gitignore-style patterns relative to the root.
+    warn : callable
+        Told once of each line of an ignore file that is no pattern.
     """
 
-    def __init__(self, root: str, patterns: Sequence[str] = ()) -> None:
+    def __init__(
+        self, root: str, patterns: Sequence[str] = (), *, warn: Callable[[str], None] = lambda _text: None
+    ) -> None:
         self.root = root.rstrip("/") or "/"
-        self._first = DirectoryRules(((self.root, _spec(patterns)),) if patterns else ())
+        self._warn = warn
+        self._warned: set[str] = set()
+        self._first = DirectoryRules(((self.root, self._spec(patterns, "ignore")),) if patterns else ())
         self._known: dict[str, DirectoryRules | None] = {}
 
     def clear(self) -> None:
@@ -125,8 +135,7 @@ class IgnoreRules:
         self._known[directory] = rules
         return rules
 
-    @staticmethod
-    def _inside(directory: str, outer: DirectoryRules) -> DirectoryRules | None:
+    def _inside(self, directory: str, outer: DirectoryRules) -> DirectoryRules | None:
         if os.path.lexists(f"{directory}/{STOP_FILE}"):
             return None
         specs = outer.specs
@@ -136,14 +145,31 @@ class IgnoreRules:
                 continue
             if name == OTHER_IGNORE_FILE and not any(line.strip() for line in lines):
                 return None  # an empty one means the whole directory
-            specs = (*specs, (directory, _spec(lines)))
+            specs = (*specs, (directory, self._spec(lines, f"{directory}/{name}")))
         return DirectoryRules(specs) if specs is not outer.specs else outer
 
+    def _spec(self, lines: Sequence[str], where: str) -> GitIgnoreSpec:
+        from pathspec import GitIgnoreSpec  # noqa: PLC0415 - most libraries have no patterns
 
-def _spec(lines: Sequence[str]) -> GitIgnoreSpec:
-    from pathspec import GitIgnoreSpec  # noqa: PLC0415 - most libraries have no patterns
+        with contextlib.suppress(*NO_PATTERN):
+            return GitIgnoreSpec.from_lines(lines)
+        return GitIgnoreSpec.from_lines(self._readable(lines, where))
 
-    return GitIgnoreSpec.from_lines(lines)
+    def _readable(self, lines: Sequence[str], where: str) -> Iterator[str]:
+        for line in lines:
+            problem = pattern_problem(line)
+            if problem is None:
+                yield line
+                continue
+            self._warn_once(f'{where}: "{line}" is no pattern ({problem}), it is taken as it is written')
+            literal = re.sub(r"[\[\]\\]", r"\\\g<0>", line)
+            if pattern_problem(literal) is None:
+                yield literal
+
+    def _warn_once(self, text: str) -> None:
+        if text not in self._warned:
+            self._warned.add(text)
+            self._warn(text)
 
 
 def _lines(path: str) -> list[str] | None:

@@ -100,7 +100,7 @@ class RootWatcher:
         self.inbox = Inbox(wake)
         self._wake = wake
         self._root = settings.path
-        self._rules = IgnoreRules(self._root, settings.ignore)
+        self._rules = IgnoreRules(self._root, settings.ignore, warn=lambda text: self._say("warning", text))
         self._settling = Settling(
             settle_seconds=settings.settle_seconds,
             look=lambda path: look_at(path, follow=settings.follow),

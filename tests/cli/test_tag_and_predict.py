@@ -193,6 +193,16 @@ def test_every_file_that_cannot_be_tagged_says_why_and_the_run_goes_on(genretagd
         assert (told[name]["status"], told[name]["code"]) == ("skipped", "not a file")
 
 
+def test_a_line_of_an_ignore_file_that_is_no_pattern_is_warned_of_and_the_rest_holds(genretagd, album):
+    (album / ".genretagdignore").write_text("*.mp3\nAlbum [Re-Issue]/\n*.m4a\n")
+
+    result = genretagd("predict", album, "--json")
+
+    assert [Path(track["path"]).name for track in result.objects] == ["flac.flac"]
+    assert '"Album [Re-Issue]/" is no pattern' in result.err
+    assert result.status == 0
+
+
 def test_a_pipe_that_is_named_does_not_block(genretagd, tmp_path):
     os.mkfifo(tmp_path / "pipe.mp3")
 

@@ -105,6 +105,8 @@ def test_an_option_outside_its_section_is_told_where_it_belongs(tmp_path):
         ('[genres]\nRock = "Rock "', ":2: genres.Rock: must not begin or end with a space"),
         ('[genres]\nRock = "Ro\\u0007ck"', "genres.Rock: must not hold control characters"),
         ('[tags]\nprotected = "Rock"', 'must be a list, not "Rock"'),
+        ('[library]\nignore = ["*.wav", "a [z-a]/"]', 'which "a [z-a]/" is none of (bad character range z-a'),
+        ('[library]\nignore = ["!"]', 'must be gitignore-style patterns, which "!" is none of'),
         ("[genres]\nRock = " + 20_000 * "[", "nested too deeply"),
         ('[plugins]\ndirectories = ["~nobody-of-this-name/plugins"]', "names the home of nobody"),
         ('[[actions]]\nuse = "x"\nsince = 2031-05-01', "must be no date or time"),

@@ -71,6 +71,41 @@ def test_an_ignore_file_holds_for_its_directory_and_below(tree):
     assert wants(tree, "c/x.mp3")
 
 
+@pytest.mark.parametrize("name", [".genretagdignore", ".ndignore"])
+@pytest.mark.parametrize(
+    ("line", "ignored"),
+    [
+        ("Album [Re-Issue]/", "Album [Re-Issue]/x.mp3"),
+        ("Album [Z-A] *.flac", "Album [Z-A] 2.flac"),
+        ("!", None),
+        ("\\", None),
+        ("x\\", None),
+        ("\udcff[z-a]/", "\udcff[z-a]/x.mp3"),
+    ],
+)
+def test_a_line_that_is_no_pattern_is_told_once_taken_literally_and_leaves_the_others_in_force(
+    tree, name, line, ignored
+):
+    (tree / name).write_text(f"*.wav\n{line}\n*.ogg\n", encoding="utf-8", errors="surrogateescape")
+    told = []
+    rules = IgnoreRules(str(tree), warn=told.append)
+    for _ in range(2):
+        assert [rules.wants(f"{tree}/a/x.{suffix}") for suffix in ("wav", "mp3", "ogg")] == [
+            False,
+            True,
+            False,
+        ]
+        assert ignored is None or not rules.wants(f"{tree}/{ignored}")
+        rules.clear()
+    (text,) = told
+    assert text.startswith(f'{tree}/{name}: "{line}" is no pattern')
+
+
+def test_patterns_hold_below_the_root_of_the_file_system_too():
+    assert not IgnoreRules("/", ["/srv/*.mp3"]).wants("/srv/x.mp3")
+    assert IgnoreRules("/", ["/rv/"]).wants("/srv/x.mp3")
+
+
 def test_an_inner_ignore_file_takes_back_what_an_outer_one_ignores(tree):
     (tree / ".genretagdignore").write_text("*.mp3\n")
     (tree / "a" / ".genretagdignore").write_text("!*.mp3\n")
