@@ -28,10 +28,14 @@ UNSTEADY_DIRECTORY_TIMES: Final = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Mount:
-    """A mounted file system: where, and of which type ("" where it cannot be found out)."""
+    """A mounted file system: where, and of which type ("" where it cannot be found out).
+
+    `identity` tells it from another one that is mounted there before or after it.
+    """
 
     point: str
     type: str
+    identity: str = ""
 
     @property
     def delivers_events(self) -> bool:
@@ -61,20 +65,25 @@ def mounts() -> tuple[Mount, ...]:
 
 
 def parse_mountinfo(text: str) -> tuple[Mount, ...]:
-    """Read ``/proc/self/mountinfo`` (see proc(5)): the mount point is field 5, the type follows "-"."""
+    """Read ``/proc/self/mountinfo``.
+
+    See proc(5): the mount's number is field 1, the device's field 3, what of it is mounted field 4, the mount
+    point field 5, and the type follows "-".
+    """
     found = []
     for line in text.splitlines():
         fields = line.split(" ")
         if len(fields) > 6 and "-" in fields[6:]:
             kind = fields[fields.index("-", 6) + 1]
-            found.append(Mount(_unescaped(fields[4]), kind))
+            identity = " ".join((fields[0], fields[2], fields[3]))
+            found.append(Mount(_unescaped(fields[4]), kind, identity))
     return tuple(found)
 
 
 def parse_mount_output(text: str) -> tuple[Mount, ...]:
     """Read what ``mount`` prints on macOS and the BSDs: ``//nas/music on /Volumes/music (smbfs, nodev)``."""
-    pattern = re.compile(r"^.+? on (?P<point>.+) \((?P<type>[^,)]+)[^()]*\)$", re.MULTILINE)
-    return tuple(Mount(match["point"], match["type"]) for match in pattern.finditer(text))
+    pattern = re.compile(r"^(?P<what>.+?) on (?P<point>.+) \((?P<type>[^,)]+)[^()]*\)$", re.MULTILINE)
+    return tuple(Mount(match["point"], match["type"], match["what"]) for match in pattern.finditer(text))
 
 
 def mount_of(path: str, among: Sequence[Mount] | None = None) -> Mount:

@@ -10,7 +10,6 @@ overwritten in place. Where a file system does not keep such times, every pass i
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import os
 import time
@@ -19,7 +18,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from genretagd.settling import Look
-from genretagd.watcher.scanning import AWAY, Listing, Walk
+from genretagd.watcher.scanning import AWAY, GONE, Listing, Walk
 
 RACY_NS: Final = 3_000_000_000
 """A directory listed so soon after its last change may change again without a new time (coarse clocks)."""
@@ -53,7 +52,7 @@ class Snapshot:
         Raises
         ------
         OSError
-            A top directory cannot be listed, or the share is away.
+            The root cannot be listed.
         """
         seen: set[str] = set()
         tops = list(tops)
@@ -71,28 +70,31 @@ class Snapshot:
         Raises
         ------
         OSError
-            The share is away.
+            The root cannot be listed.
         """
+        away: str | None = None
         for directory, known in list(self._known.items()):
+            if away is not None and directory.startswith(away):  # each might be waited for
+                continue
             try:
                 mtime_ns = os.stat(directory).st_mtime_ns
             except OSError as exc:
-                if exc.errno in AWAY:
-                    raise
-                if exc.errno in {errno.ENOENT, errno.ENOTDIR}:
+                walk.miss(directory, exc)
+                if exc.errno in GONE:
                     self._known.pop(directory, None)
+                elif exc.errno in AWAY:
+                    away = f"{directory}/"
                 continue
             if mtime_ns == known.mtime_ns or directory not in self._known:
                 continue
             yield from self._descend(walk, directory)
 
     def _descend(self, walk: Walk, directory: str) -> Iterator[tuple[tuple[str, Look], ...]]:
-        try:
-            for listing in walk.below(directory, enter=lambda path: path not in self._known):
-                yield from self._compare(listing)
-        except OSError as exc:
-            if exc.errno in AWAY:
-                raise
+        listed = False
+        for listing in walk.below(directory, enter=lambda path: path not in self._known):
+            listed |= listing.directory == directory
+            yield from self._compare(listing)
+        if not listed:
             self._known.pop(directory, None)
 
     def _compare(self, listing: Listing) -> Iterator[tuple[tuple[str, Look], ...]]:

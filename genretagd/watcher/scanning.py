@@ -22,6 +22,9 @@ AWAY: Final = frozenset(
 )  # fmt: skip
 """What a share answers whose server is away: nothing can be concluded about its files."""
 
+GONE: Final = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP})
+"""What is answered for a path at which there is no directory."""
+
 
 @dataclass(frozen=True, slots=True)
 class Listing:
@@ -64,7 +67,7 @@ class Walk:
     Attributes
     ----------
     unreadable : int
-        Directories that could not be listed; a pass with any must not conclude that files are gone.
+        Directories that are there and could not be listed.
     """
 
     rules: IgnoreRules
@@ -82,29 +85,40 @@ class Walk:
         Raises
         ------
         OSError
-            `directory` itself cannot be listed, or the share is away.
+            The root cannot be listed: see `miss`.
         """
-        first = True
         pending = [directory]
         while pending:
             current = pending.pop()
-            if self.rules.enter(current) is None:
-                first = False
-                continue
             try:
+                if self.rules.enter(current) is None:
+                    continue
                 listing, subdirectories = self._list(current)
-            except OSError as exc:
-                if first or exc.errno in AWAY:
-                    raise
-                if exc.errno not in {errno.ENOENT, errno.ENOTDIR, errno.ELOOP}:
-                    self.unreadable += 1
-                    self.on_skip(current, exc.strerror or str(exc))
+            except Exception as exc:  # noqa: BLE001 - what one directory holds must not hide the others
+                self.miss(current, exc)
                 continue
-            finally:
-                first = False
             if listing is not None:
                 yield listing
                 pending += sorted(filter(enter, subdirectories), reverse=True)
+
+    def miss(self, directory: str, exc: Exception) -> None:
+        """Go on without a directory that cannot be listed.
+
+        Raises
+        ------
+        OSError
+            It is the root itself, or seems to be a share that is away, and the root cannot be listed
+            either.
+        """
+        if directory == self.rules.root:
+            raise exc
+        number = exc.errno if isinstance(exc, OSError) else None
+        if number in AWAY:
+            os.scandir(self.rules.root).close()
+        if number not in GONE:
+            self.unreadable += 1
+            reason = exc.strerror if isinstance(exc, OSError) else f"unexpected {type(exc).__name__}: {exc}"
+            self.on_skip(directory, reason or str(exc))
 
     def _list(self, directory: str) -> tuple[Listing | None, list[str]]:
         status = os.stat(directory)
@@ -127,11 +141,18 @@ class Walk:
                     if look is not None:
                         files.append((entry.path, look))
                         continue
-                    if not entry.is_dir() and not entry.is_symlink():
+                    if _is_odd(entry):
                         self.on_odd(entry.path)
-                if is_directory_name(name) and entry.is_dir(follow_symlinks=self.follow):
+                if is_directory_name(name) and self._is_directory(entry):
                     subdirectories.append(entry.path)
         return Listing(directory, identity, status.st_mtime_ns, tuple(files)), subdirectories
+
+    def _is_directory(self, entry: os.DirEntry[str]) -> bool:
+        try:
+            return entry.is_dir(follow_symlinks=self.follow)
+        except OSError as exc:  # a link in a circle, or to where we may not look
+            self.miss(entry.path, exc)
+            return False
 
     def _look(self, entry: os.DirEntry[str]) -> Look | None:
         try:
@@ -139,6 +160,13 @@ class Walk:
         except OSError:
             return None
         return look_of(status)
+
+
+def _is_odd(entry: os.DirEntry[str]) -> bool:
+    try:
+        return not entry.is_symlink() and not entry.is_dir(follow_symlinks=False)
+    except OSError:
+        return False
 
 
 def look_of(status: os.stat_result) -> Look | None:

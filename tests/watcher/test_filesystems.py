@@ -26,12 +26,15 @@ MACOS = """\
 
 def test_mount_points_and_types_are_read_from_mountinfo():
     found = parse_mountinfo(MOUNTINFO)
-    assert Mount("/mnt/nas music", "nfs4") in found
-    assert Mount("/home/me/phone", "fuse.sshfs") in found
+    assert Mount("/mnt/nas music", "nfs4", "40 0:35 /") in found
+    assert Mount("/home/me/phone", "fuse.sshfs", "43 0:38 /") in found
 
 
 def test_mount_points_and_types_are_read_from_what_mount_prints_on_macos():
-    assert parse_mount_output(MACOS) == (Mount("/", "apfs"), Mount("/Volumes/Music (1)", "smbfs"))
+    assert parse_mount_output(MACOS) == (
+        Mount("/", "apfs", "/dev/disk3s1s1"),
+        Mount("/Volumes/Music (1)", "smbfs", "//me@nas._smb._tcp.local/Music"),
+    )
 
 
 @pytest.mark.parametrize(

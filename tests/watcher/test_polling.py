@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 
@@ -90,3 +91,33 @@ def test_directories_that_go_are_forgotten(snapshot, music):
     (music / "b").rmdir()
     full(snapshot, music)
     assert len(snapshot) == 2
+
+
+@pytest.mark.parametrize("passes", [full, light])
+def test_a_share_that_is_away_below_the_root_is_not_gone_through_and_hides_nothing_else(
+    snapshot, music, monkeypatch, passes
+):
+    for name in ("share/1/x.mp3", "share/2/y.mp3"):
+        (music / name).parent.mkdir(parents=True)
+        (music / name).write_bytes(b"x")
+    full(snapshot, music)
+    asked = []
+
+    def away(real):
+        def answer(path, **options):
+            if str(path).startswith(f"{music}/share"):
+                asked.append(os.path.relpath(path, music))
+                raise OSError(errno.ENOTCONN, os.strerror(errno.ENOTCONN))
+            return real(path, **options)
+
+        return answer
+
+    (music / "b" / "new.mp3").write_bytes(b"x")
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "stat", away(os.stat))
+        patch.setattr(os, "scandir", away(os.scandir))
+        assert passes(snapshot, music) == ["b/new.mp3", "b/y.mp3"]
+    assert "share" in asked
+    assert not {"share/1", "share/2"} & set(asked)
+    (music / "share" / "2" / "new.mp3").write_bytes(b"x")
+    assert passes(snapshot, music) == ["share/2/new.mp3", "share/2/y.mp3"]

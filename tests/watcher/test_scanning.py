@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 
@@ -61,8 +62,74 @@ def test_a_directory_that_cannot_be_listed_is_told_and_counted(music, monkeypatc
     assert told == [(f"{music}/a/b", "Permission denied")]
 
 
-def test_a_share_that_is_away_ends_the_walk_with_an_error(music, monkeypatch):
+@pytest.mark.parametrize("follow", [False, True])
+def test_a_link_that_leads_nowhere_hides_nothing_beside_it(music, follow, monkeypatch):
+    (music / "a" / "circle").symlink_to("circle")
+    (music / "circle.mp3").symlink_to("circle.mp3")
+    (music / "nowhere").symlink_to("missing")
+    assert scan(music, follow=follow) == ["a/b/z.ogg", "a/y.flac", "x.mp3"]
+
+
+def test_a_link_to_where_we_may_not_look_is_told_and_hides_nothing_beside_it(music, monkeypatch):
+    told = []
+    real = os.scandir
+
+    class Refused:
+        """A link to a directory below one that is closed to us."""
+
+        name = "link"
+        path = f"{music}/link"
+
+        def is_dir(self, *, follow_symlinks):
+            if follow_symlinks:
+                raise PermissionError(errno.EACCES, "Permission denied")
+            return False
+
+    @contextlib.contextmanager
     def scandir(path):
+        with real(path) as entries:
+            yield [*([Refused()] if path == str(music) else []), *entries]
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    assert scan(music) == ["a/b/z.ogg", "a/y.flac", "x.mp3"]
+    found = scan(music, follow=True, on_skip=lambda path, reason: told.append((path, reason)))
+    assert found == ["a/b/z.ogg", "a/y.flac", "x.mp3"]
+    assert told == [(f"{music}/link", "Permission denied")]
+
+
+@pytest.mark.parametrize("number", [errno.EIO, errno.ENOTCONN, errno.ESTALE])
+def test_a_share_below_the_root_that_is_away_hides_only_itself(music, monkeypatch, number):
+    real = os.scandir
+
+    def scandir(path):
+        if str(path).endswith("/b"):
+            raise OSError(number, os.strerror(number))
+        return real(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    told = []
+    assert scan(music, on_skip=lambda path, reason: told.append((path, reason))) == ["a/y.flac", "x.mp3"]
+    assert told == [(f"{music}/a/b", os.strerror(number))]
+
+
+def test_a_directory_that_makes_something_fail_hides_only_itself(music):
+    told = []
+    rules = IgnoreRules(str(music))
+    enter = rules.enter
+    rules.enter = lambda path: 1 // 0 if path.endswith("/b") else enter(path)
+    walk = Walk(rules, on_skip=lambda path, reason: told.append((path, reason)))
+    assert sum(len(listing.files) for listing in walk.below(str(music))) == 2
+    assert told == [(f"{music}/a/b", "unexpected ZeroDivisionError: integer division or modulo by zero")]
+
+
+@pytest.mark.parametrize("when", ["from the start", "once the root was listed"])
+def test_a_share_that_is_away_ends_the_walk_with_an_error(music, monkeypatch, when):
+    left = iter([True] if when != "from the start" else [])
+    real = os.scandir
+
+    def scandir(path):
+        if next(left, False):
+            return real(path)
         raise OSError(errno.ESTALE, "Stale file handle")
 
     monkeypatch.setattr(os, "scandir", scandir)
