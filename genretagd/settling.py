@@ -67,6 +67,7 @@ class Settled:
 class _Waiting:
     quiet_since: float
     due: float
+    queued: float  # when its entry in the queue comes up: not after `due`
     look: Look
     pause: float
     ticket: int
@@ -127,16 +128,16 @@ class Settling:
         due = now + self.settle_seconds
         waiting = self._waiting.get(path)
         if waiting is None:
-            self._tickets += 1
-            pause = self.settle_seconds
-            self._waiting[path] = _Waiting(now, due, look, pause, self._tickets)
-            heapq.heappush(self._queue, (due, self._tickets, path))
+            waiting = self._waiting[path] = _Waiting(now, due, due, look, self.settle_seconds, 0)
+            self._enqueue(path, waiting)
             return
         if waiting.look.version != look.version:
             waiting.quiet_since = now
         waiting.pause = self.settle_seconds
         waiting.look = look
-        waiting.due = due  # its entry in the queue comes up earlier and is put back
+        waiting.due = due
+        if due < waiting.queued:  # after pauses that grew; else its entry comes up earlier and is put back
+            self._enqueue(path, waiting)
 
     def forget(self, path: str) -> None:
         """Stop waiting for a file; its entry in the queue is skipped when it comes up."""
@@ -172,8 +173,14 @@ class Settling:
                     whole.append(settled)
                 if path not in self._waiting:
                     continue
-            heapq.heappush(self._queue, (waiting.due, ticket, path))
+            self._enqueue(path, waiting)
         return whole
+
+    def _enqueue(self, path: str, waiting: _Waiting) -> None:
+        self._tickets += 1
+        waiting.ticket = self._tickets
+        waiting.queued = waiting.due
+        heapq.heappush(self._queue, (waiting.due, waiting.ticket, path))
 
     def _judge(self, path: str, waiting: _Waiting, now: float) -> Settled | None:
         look = self._look(path)
@@ -200,5 +207,5 @@ class Settling:
     def _trim(self) -> None:
         # Skipped entries must not outlive the files that a busy month creates and deletes.
         if len(self._queue) > 2 * len(self._waiting) + 64:
-            self._queue = [(waiting.due, waiting.ticket, path) for path, waiting in self._waiting.items()]
+            self._queue = [(waiting.queued, waiting.ticket, path) for path, waiting in self._waiting.items()]
             heapq.heapify(self._queue)

@@ -99,6 +99,23 @@ def test_a_file_that_is_open_for_writing_waits_as_long_as_it_takes(disk, settlin
     assert paths(settling.settled(settling.next_due())) == ["/a"]
 
 
+def test_a_file_that_is_closed_after_pauses_that_grew_is_handed_over_after_the_settle_time(disk, settling):
+    disk.write("/a")
+    disk.unfinished["/a"] = Unfinished("open for writing", patient=True)
+    settling.notice("/a", 0.0)
+    now = 0.0
+    while settling.next_due() - now < 30.0:
+        now = settling.next_due()
+        assert settling.settled(now) == []
+    del disk.unfinished["/a"]
+    settling.notice("/a", now + 1.0)
+    assert settling.next_due() == now + 6.0
+    assert settling.settled(now + 5.9) == []
+    assert paths(settling.settled(now + 6.0)) == ["/a"]
+    assert settling.settled(now + 100.0) == []
+    assert settling.next_due() is None
+
+
 def test_a_container_that_stays_incomplete_is_handed_over_when_patience_ends(disk, settling):
     disk.write("/a")
     disk.unfinished["/a"] = Unfinished("bytes are missing", patient=False)
