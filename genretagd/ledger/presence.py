@@ -2,8 +2,18 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Callable
+
+
+def is_there(path: bytes) -> bool:
+    """Return whether a path exists, or may: in a folder that is closed to us, or on a share that is away."""
+    try:
+        os.lstat(path)
+    except OSError as exc:
+        return exc.errno not in {errno.ENOENT, errno.ENOTDIR}
+    return True
 
 
 def device_of(path: bytes) -> int | None:

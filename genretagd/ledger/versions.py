@@ -17,7 +17,7 @@ from typing import Final
 
 from genretagd.domain import FileVersion, Outcome, Status
 from genretagd.ledger.database import Database, storable
-from genretagd.ledger.presence import device_above, device_of
+from genretagd.ledger.presence import device_above, device_of, is_there
 from genretagd.settling import Look
 
 MAX_ATTEMPTS: Final = 12
@@ -96,7 +96,7 @@ class Versions:
         self,
         database: Database,
         *,
-        exists: Callable[[bytes], bool] = os.path.lexists,
+        exists: Callable[[bytes], bool] = is_there,
         device_of: Callable[[bytes], int | None] = device_of,
     ) -> None:
         self._database = database

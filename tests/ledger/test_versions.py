@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import os
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -173,6 +174,27 @@ def test_files_that_were_seen_since_the_device_got_another_number_are_forgotten_
     assert versions.open([(path, Look(replace(VERSION, device=9), 1.0)) for path in paths], MINE) == []
     there.clear()
     assert versions.forget_missing("/m", older_than=500.0) == 3
+
+
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EIO, errno.ENOTCONN])
+def test_files_that_cannot_be_looked_at_are_not_forgotten_and_keep_no_others(
+    database, tmp_path, monkeypatch, number
+):
+    versions = Versions(database)
+    device = tmp_path.stat().st_dev
+    real = os.lstat
+
+    def lstat(path, **options):
+        if b"/closed/" in os.fsencode(path):
+            raise OSError(number, os.strerror(number))
+        return real(path, **options)
+
+    for inode, name in enumerate(("closed/1.mp3", "gone/2.mp3", "3.mp3")):
+        record(versions, str(tmp_path / name), FileVersion(device, inode, 1, 1), at=10.0)
+    (tmp_path / "closed").mkdir()
+    monkeypatch.setattr(os, "lstat", lstat)
+    assert versions.forget_missing(str(tmp_path), older_than=500.0) == 2
+    assert versions.find(str(tmp_path / "closed" / "1.mp3")) is not None
 
 
 def test_forgetting_goes_through_any_number_of_files(versions, there, database):
