@@ -65,7 +65,7 @@ class Month:
             say=lambda _level, _text: None,
             scanned=self.forget,
             watch_events=lambda *_arguments, **_options: self,
-            mount=lambda _path: Mount("/", "ext4"),
+            list_mounts=lambda: [Mount("/", "ext4")],
             clock=self.clock,
         )
 

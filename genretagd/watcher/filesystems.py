@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 WITHOUT_EVENTS: Final = frozenset(
     "nfs nfs3 nfs4 cifs smb smb2 smb3 smbfs afpfs 9p afs ceph coda davfs davfs2 glusterfs lustre ncpfs ncp"
@@ -48,6 +48,39 @@ class Mount:
     def steady_directory_times(self) -> bool:
         """Whether a directory's modification time tells that entries came or went."""
         return self.type not in UNSTEADY_DIRECTORY_TIMES and not self.type.startswith("fuse.")
+
+
+class Place(NamedTuple):
+    """What is to be found at a path: the directory, the mount it is on, and the mounts below it."""
+
+    identity: tuple[int, int]
+    mount: Mount
+    below: tuple[Mount, ...]
+
+
+NOWHERE: Final = Place((0, 0), Mount("/", ""), ())
+
+
+def place_at(path: str, among: Sequence[Mount], *, before: Place = NOWHERE) -> Place:
+    """Return what is to be found at a path.
+
+    Parameters
+    ----------
+    path : str
+        A directory.
+    among : sequence of Mount
+        What is mounted; where that is empty nobody can tell just now, and it is taken to be as `before`.
+
+    Raises
+    ------
+    OSError
+        It cannot be looked at.
+    """
+    status = os.stat(path)  # noqa: PTH116 - a string, as everywhere here
+    identity = (status.st_dev, status.st_ino)
+    if not among:
+        return before._replace(identity=identity)
+    return Place(identity, mount_of(path, among), mounts_below(path, among))
 
 
 def mounts() -> tuple[Mount, ...]:

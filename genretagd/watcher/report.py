@@ -50,6 +50,8 @@ class RootReport:
         How often events were lost, the observer was started again, and the tree was scanned.
     files : int
         Audio files seen by the last scan.
+    unlisted : int
+        Directories that it could not list, and what is in them could not be seen.
     scan_seconds : float
         How long it took.
     stepped_at : float
@@ -66,5 +68,6 @@ class RootReport:
     restarts: int
     scans: int
     files: int
+    unlisted: int
     scan_seconds: float
     stepped_at: float

@@ -6,14 +6,14 @@ to be called again. `RootThread` calls it.
 
 from __future__ import annotations
 
-import contextlib
 import os
 import threading
 import time
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from genretagd.settling import Look, Settled, Settling
+from genretagd.settling import Look, Settled, Settling, Unfinished
+from genretagd.watcher.coverage import COVERAGE_SECONDS, Coverage
 from genretagd.watcher.events import (
     EventSource,
     Inbox,
@@ -22,13 +22,13 @@ from genretagd.watcher.events import (
     WatchLimitError,
     limit_advice,
     watch,
-    watched_inodes,
 )
-from genretagd.watcher.filesystems import Mount, mount_of, mounts_below
+from genretagd.watcher.filesystems import NOWHERE, Mount, Place, mounts, place_at
 from genretagd.watcher.ignoring import IgnoreRules
 from genretagd.watcher.polling import Snapshot
 from genretagd.watcher.report import RootReport, RootSettings, RootState
 from genretagd.watcher.scanning import Walk, is_marker, look_at
+from genretagd.watcher.troubles import Troubles
 from genretagd.watcher.wholeness import unfinished
 
 CHECK_SECONDS: Final = 15.0
@@ -39,9 +39,6 @@ OVERFLOW_SECONDS: Final = 1.0
 
 CALM_SECONDS: Final = 300.0
 """After so long without another loss the next one is answered as quickly as the first."""
-
-COVERAGE_SECONDS: Final = 5.0
-"""Directories that nobody watches are looked for again after so long, before it is believed."""
 
 FULL_PASS_EVERY: Final = 20
 """Every so many polls, files are looked at and not only directories."""
@@ -67,11 +64,11 @@ class RootWatcher:
     expect : callable
         Called when a file begins to settle, so that others get ready.
     scanned : callable
-        Told the root after each scan that saw all of it.
+        Told the root after each scan.
     wake : callable
         Called from the observer's threads when `step` should be called soon.
-    watch_events, mount : callable
-        The event source and the file system's type; tests bring their own.
+    watch_events, list_mounts : callable
+        The event source, and what is mounted; tests bring their own.
     """
 
     def __init__(
@@ -85,7 +82,7 @@ class RootWatcher:
         scanned: Callable[[str], None] = lambda _root: None,
         wake: Callable[[], None] = lambda: None,
         watch_events: Callable[..., EventSource] = watch,
-        mount: Callable[[str], Mount] = mount_of,
+        list_mounts: Callable[[], Sequence[Mount]] = mounts,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.settings = settings
@@ -95,28 +92,26 @@ class RootWatcher:
         self._expect = expect
         self._scanned = scanned
         self._watch_events = watch_events
-        self._mount_of = mount
+        self._list_mounts = list_mounts
         self._clock = clock
         self.inbox = Inbox(wake)
         self._wake = wake
         self._root = settings.path
+        self._troubles = Troubles(self._root, say)
         self._rules = IgnoreRules(self._root, settings.ignore, warn=lambda text: self._say("warning", text))
         self._settling = Settling(
             settle_seconds=settings.settle_seconds,
-            look=lambda path: look_at(path, follow=settings.follow),
-            unfinished=unfinished,
+            look=self._troubles.guarded(lambda path: look_at(path, follow=settings.follow), None),
+            unfinished=self._troubles.guarded(unfinished, Unfinished("cannot be read", patient=False)),
         )
         self._state = RootState.STARTING
         self._stopping = False
         self._source: EventSource | None = None
-        self._mount = Mount("/", "")
-        self._identity: tuple[int, int] | None = None
+        self._place = NOWHERE
         self._polled: tuple[str, ...] = ()
-        self._mounted: tuple[str, ...] = ()
-        self._suspects: set[str] = set()
+        self._coverage = Coverage()
         self._snapshot = Snapshot()
         self._passes = 0
-        self._problem: str | None = None
         self._rescan_wanted = threading.Event()
         self._starved = False
         self._check_at = 0.0
@@ -147,8 +142,9 @@ class RootWatcher:
         ways = [name for name, used in (("events", self._source), ("poll", self._polled)) if used]
         return RootReport(
             path=self._root, state=self._state, mode="+".join(ways) or self.settings.mode,
-            file_system=self._mount.type, problem=self._problem, waiting=len(self._settling),
-            overflows=self._overflows, restarts=self._restarts, scans=self._scans, files=self._files,
+            file_system=self._place.mount.type, problem=self._troubles.summary(),
+            waiting=len(self._settling), overflows=self._overflows, restarts=self._restarts,
+            scans=self._scans, files=self._files, unlisted=self._troubles.unlisted_count,
             scan_seconds=self._scan_seconds, stepped_at=self._stepped_at,
         )  # fmt: skip
 
@@ -161,24 +157,25 @@ class RootWatcher:
             self._attend(now)
         except OSError as exc:
             self._go_away(exc.strerror or str(exc), now)
-        for settled in self._settling.settled(now):
-            self._deliver(settled)
-        times = (self._check_at, self._poll_at, self._rescan_at, self._coverage_at, self._renew_at)
-        return min(time for time in (*times, self._settling.next_due()) if time is not None)
+        except Exception as exc:  # noqa: BLE001 - what has settled is to be delivered all the same
+            self.stumble(exc)
+        self._hand_over(now)
+        times = [self._check_at, self._settling.next_due()]
+        if self._state is RootState.WATCHING:
+            times += [self._poll_at, self._rescan_at, self._coverage_at, self._renew_at]
+        return min(time for time in times if time is not None)
 
     def close(self) -> None:
         """Stop watching."""
         self._stopping = True
-        if self._source is not None:
-            self._source.close()
-            self._source = None
+        self._close_source()
 
     def stumble(self, exc: Exception) -> None:
         """Say that a step failed for a reason nobody foresaw, and look at everything again."""
-        self._say(
-            "error", f"{self._root}: unexpected {type(exc).__name__}: {exc}, looking at everything again"
-        )
-        self._rescan_wanted.set()
+        self._troubles.mistake(self._root, exc, answer="looking at everything again")
+        soon = self._stepped_at + CHECK_SECONDS
+        if self._rescan_at is None or not self._stepped_at < self._rescan_at < soon:
+            self._rescan_at = soon
 
     def _attend(self, now: float) -> None:
         if now >= self._check_at:
@@ -193,8 +190,8 @@ class RootWatcher:
         for notice in notices:
             self._hear(notice, now)
         if self._renew_at is not None and now >= self._renew_at:
-            assert self._identity is not None
-            self._begin(self._identity, now)
+            self._renew_at = None
+            self._begin(place_at(self._root, self._list_mounts(), before=self._place), now)
             return
         self._rescan_if_due(now)
         if self._poll_at is not None and now >= self._poll_at:
@@ -227,43 +224,48 @@ class RootWatcher:
             self._say("warning", f"{self._root}: file system events were lost, looking at everything again")
 
     def _check(self, now: float) -> None:
-        status = os.stat(self._root)  # noqa: PTH116 - a string, as everywhere here
-        identity = (status.st_dev, status.st_ino)
-        if self._state is RootState.WATCHING and identity == self._identity:
-            if self._source is None or self._source.healthy():
+        place = place_at(self._root, self._list_mounts(), before=self._place)
+        if self._state is RootState.WATCHING:
+            if place != self._place:
+                what = "other mounts" if place.identity == self._place.identity else "another directory"
+                self._say("info", f"{self._root}: {what} there now, looking at everything again")
+            elif self._source is None or self._source.healthy():
                 return
-            self._restarts += 1
-            self._say("warning", f"{self._root}: the observer has died, starting it again")
+            else:
+                self._restarts += 1
+                self._say("warning", f"{self._root}: the observer has died, starting it again")
         elif self._state is RootState.AWAY:
             self._say("info", f"{self._root}: back again")
-        self._begin(identity, now)
+        self._begin(place, now)
 
-    def _begin(self, identity: tuple[int, int], now: float) -> None:
-        if self._source is not None:
-            self._source.close()
-            self._source = None
+    def _close_source(self) -> None:
+        source, self._source = self._source, None
+        if source is not None:
+            source.close()
+
+    def _begin(self, place: Place, now: float) -> None:
+        self._place = NOWHERE  # so that a beginning that fails is repeated at the next check
+        self._close_source()
         self.inbox.take()
         self._renew_at = None
-        self._identity = identity
-        self._problem = None
+        self._troubles.problem = None
         self._rules.clear()
         self._snapshot = Snapshot()
         self._passes = 0
-        self._mount = self._mount_of(self._root)
         polled: tuple[str, ...] = ()
-        if self.settings.mode == "poll" or (self.settings.mode == "auto" and not self._mount.delivers_events):
+        if self.settings.mode == "poll" or (self.settings.mode == "auto" and not place.mount.delivers_events):
             polled = (self._root,)
         else:
             try:
                 self._source = self._watch_events(self._root, self.inbox, follow=self.settings.follow)
             except WatchLimitError as exc:
                 polled = (self._root,)
-                self._trouble(f"{exc.strerror}: polling it instead, {exc.advice} and restart")
+                self._troubles.warn(f"{exc.strerror}: polling it instead, {exc.advice} and restart")
             if self.settings.mode == "auto" and not polled:
-                polled = tuple(m.point for m in mounts_below(self._root) if not m.delivers_events)
+                polled = tuple(mount.point for mount in place.below if not mount.delivers_events)
+        self._place = place
         self._state = RootState.WATCHING
-        self._mounted = polled
-        self._suspects = set()
+        self._coverage = Coverage(polled)
         self._set_polled(polled, now)
         self._rescan(now)
 
@@ -271,10 +273,8 @@ class RootWatcher:
         if self._state is not RootState.AWAY:
             self._say("warning", f"{self._root}: {why}, waiting for it to come back")
         self._state = RootState.AWAY
-        self._problem = f"{why}, waiting for it to come back"
-        if self._source is not None:
-            self._source.close()
-            self._source = None
+        self._troubles.problem = f"{why}, waiting for it to come back"
+        self._close_source()
         self._poll_at = self._rescan_at = self._coverage_at = self._renew_at = None
         self._check_at = now + CHECK_SECONDS
 
@@ -295,9 +295,8 @@ class RootWatcher:
                 self._check_at = now
         elif path != self._root and self._rules.enter(path) is not None:
             self._coverage_at = now + OVERFLOW_SECONDS
-            with contextlib.suppress(FileNotFoundError):  # gone again; its parent told, or will
-                for listing in self._walk().below(path):
-                    self._sift(listing.files, now)
+            for listing in self._walk().below(path):
+                self._sift(listing.files, now)
 
     def _notice(self, path: str, look: Look | None, now: float) -> None:
         if len(self._settling) >= WAITING_LIMIT and path not in self._settling:
@@ -307,8 +306,31 @@ class RootWatcher:
         self._expect()
 
     def _sift(self, files: Sequence[tuple[str, Look]], now: float) -> None:
-        for path, look in self._unknown([file for file in files if file[0] not in self._settling]):
+        fresh = [file for file in files if file[0] not in self._settling]
+        if not fresh:
+            return
+        try:
+            unknown = self._unknown(fresh)
+        except Exception as exc:  # noqa: BLE001 - what is odd about one file must not hide the others
+            if len(fresh) > 1:
+                for file in fresh:
+                    self._sift([file], now)
+            else:
+                self._troubles.mistake(fresh[0][0], exc)
+            return
+        for path, look in unknown:
             self._notice(path, look, now)
+
+    def _hand_over(self, now: float) -> None:
+        whole = self._settling.settled(now)
+        if whole:
+            self._rules.clear()  # what says that a folder is passed over may have come after its files
+        for settled in whole:
+            try:
+                if self._rules.wants(settled.path):
+                    self._deliver(settled)
+            except Exception as exc:  # noqa: BLE001 - nor must it keep the others waiting
+                self._troubles.mistake(settled.path, exc)
 
     def _rescan_by(self, when: float) -> None:
         self._rescan_at = when if self._rescan_at is None else min(when, self._rescan_at)
@@ -317,6 +339,10 @@ class RootWatcher:
         self._rescan_at = now + self.settings.rescan_seconds
         started = self._clock()
         self._rules.clear()
+        for path in self._settling:
+            if not self._rules.wants(path):
+                self._settling.forget(path)
+        self._troubles.scan_begins()
         files = 0
         directories: list[tuple[str, int]] = []
         walk = self._walk()
@@ -330,35 +356,27 @@ class RootWatcher:
         self._scans += 1
         self._scan_seconds = self._clock() - started
         self._cover(directories, now)
-        if not walk.unreadable:
-            self._scanned(self._root)
+        self._scanned(self._root)
 
     def _directories(self) -> list[tuple[str, int]]:
         return [(listing.directory, listing.identity[1]) for listing in self._walk().below(self._root)]
 
     def _cover(self, directories: Sequence[tuple[str, int]], now: float) -> None:
         """Poll the directories that could not be watched."""
-        if self._source is None:
+        found = None if self._source is None else self._coverage.look(directories)
+        if found is None:
             return
-        watched = watched_inodes()
-        if not watched:  # another system, or a source that is not inotify
-            return
-        unheard = {d for d, inode in directories if inode not in watched and not _is_below(d, self._mounted)}
-        # Right after lost events watchdog is busy watching again: only what stays unheard counts.
-        deaf = unheard & self._suspects
-        self._suspects = unheard
-        if unheard != deaf:
+        if not found.certain:
             self._coverage_at = now + COVERAGE_SECONDS
-        tops = tuple(sorted(d for d in deaf if os.path.dirname(d) not in deaf))  # noqa: PTH120
-        polled = (*self._mounted, *tops)
-        if polled == self._polled:
+        if found.polled == self._polled:
             return
-        if deaf:
-            self._trouble(f"{len(deaf)} directories cannot be watched: polling them, {limit_advice(None)}")
+        if found.directories:
+            what = f"{found.directories} directories cannot be watched: polling them"
+            self._troubles.warn(f"{what}, {limit_advice(None)}")
         else:
-            self._problem = None
-        self._set_polled(polled, now)
-        if polled:
+            self._troubles.problem = None
+        self._set_polled(found.polled, now)
+        if found.polled:
             self._poll(now)
 
     def _set_polled(self, polled: tuple[str, ...], now: float) -> None:
@@ -367,7 +385,7 @@ class RootWatcher:
 
     def _poll(self, now: float) -> None:
         walk = self._walk()
-        full = self._passes % FULL_PASS_EVERY == 0 or not self._mount.steady_directory_times
+        full = self._passes % FULL_PASS_EVERY == 0 or not self._place.mount.steady_directory_times
         self._passes += 1
         if full:
             self._rules.clear()
@@ -377,21 +395,4 @@ class RootWatcher:
             self._sift(files, now)
 
     def _walk(self) -> Walk:
-        return Walk(self._rules, follow=self.settings.follow, on_skip=self._skipped)
-
-    def _skipped(self, path: str, reason: str) -> None:
-        self._say("warning", f"{path}: cannot be listed ({reason}), its files are not seen")
-
-    def _trouble(self, problem: str) -> None:
-        self._problem = problem
-        self._say("warning", f"{self._root}: {problem}")
-
-
-def _is_below(path: str, tops: Sequence[str]) -> bool:
-    known = set(tops)
-    while path not in known:
-        parent = os.path.dirname(path)  # noqa: PTH120
-        if parent == path:
-            return False
-        path = parent
-    return True
+        return Walk(self._rules, follow=self.settings.follow, on_skip=self._troubles.unlisted)

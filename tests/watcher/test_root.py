@@ -1,97 +1,12 @@
-"""A root with an injected clock and an event source of the tests' own, over real files."""
+"""What a root notices, and when it hands it over."""
 
 from __future__ import annotations
 
-import os
-import shutil
-import threading
-
 import pytest
+from root_bench import Bench, put
 
 from genretagd.watcher.events import NoticeKind, WatchLimitError
-from genretagd.watcher.filesystems import Mount
-from genretagd.watcher.report import RootSettings, RootState
-from genretagd.watcher.root import CHECK_SECONDS, FULL_PASS_EVERY, RootWatcher
-from genretagd.watcher.thread import RootThread
-
-
-class Source:
-    """Events that the tests send."""
-
-    def __init__(self) -> None:
-        self.alive = True
-        self.closed = 0
-
-    def healthy(self) -> bool:
-        return self.alive
-
-    def close(self) -> None:
-        self.closed += 1
-
-
-class Bench:
-    """A root watcher, what it delivered and what it said."""
-
-    def __init__(self, root, *, mount="ext4", refuse=None, known=None, **settings) -> None:
-        self.sources: list[Source] = []
-        self.delivered: list[str] = []
-        self.said: list[str] = []
-        self.scanned: list[str] = []
-        self.known: set[str] = set() if known is None else known
-        self.refuse = refuse
-        self.now = 0.0
-        self.root = root
-        self.watcher = RootWatcher(
-            RootSettings(str(root), **({"settle_seconds": 5.0} | settings)),
-            unknown=lambda files: [file for file in files if file[0] not in self.known],
-            deliver=self.deliver,
-            say=lambda level, text: self.said.append(f"{level}: {text}"),
-            scanned=self.scanned.append,
-            watch_events=self.watch,
-            mount=lambda _path: Mount("/", mount),
-            clock=lambda: self.now,
-        )
-
-    def watch(self, _root, _inbox, *, follow):
-        if self.refuse:
-            raise self.refuse
-        self.sources.append(Source())
-        return self.sources[-1]
-
-    def deliver(self, settled) -> None:
-        self.delivered.append(os.path.relpath(settled.path, self.root))
-        self.known.add(settled.path)
-
-    def event(self, kind: NoticeKind, path) -> None:
-        self.watcher.inbox.put(kind, str(self.root / path))
-
-    def run(self, seconds: float) -> list[str]:
-        """Let time pass, stepping whenever the watcher asks for it, and return what was delivered."""
-        end = self.now + seconds
-        self.delivered = []
-        while True:
-            due = max(self.watcher.step(self.now), self.now + 0.001)
-            if due > end:
-                self.now = end
-                self.watcher.step(self.now)
-                return sorted(self.delivered)
-            self.now = due
-
-    @property
-    def state(self) -> RootState:
-        return self.watcher.report().state
-
-
-@pytest.fixture
-def music(tmp_path):
-    root = tmp_path / "music"
-    root.mkdir()
-    return root
-
-
-def put(path, content=b"x") -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(content)
+from genretagd.watcher.root import CHECK_SECONDS, FULL_PASS_EVERY
 
 
 def test_files_that_came_while_nobody_watched_are_found_at_the_start(music):
@@ -159,55 +74,12 @@ def test_lost_events_are_answered_by_one_rescan_and_said(music):
     assert any("events were lost" in text for text in bench.said)
 
 
-def test_a_dead_observer_is_noticed_started_again_and_answered_by_a_rescan(music):
-    bench = Bench(music)
-    bench.run(1)
-    put(music / "x.flac")
-    bench.sources[0].alive = False
-    assert bench.run(CHECK_SECONDS + 6) == ["x.flac"]
-    assert len(bench.sources) == 2
-    assert bench.sources[0].closed == 1
-    assert bench.watcher.report().restarts == 1
-
-
 def test_a_safety_rescan_finds_what_no_event_told(music):
     bench = Bench(music, rescan_seconds=600.0)
     bench.run(1)
     put(music / "x.flac")
     assert bench.run(590) == []
     assert bench.run(20) == ["x.flac"]
-
-
-def test_a_root_that_goes_away_is_said_once_and_resumes(music, tmp_path):
-    put(music / "x.flac")
-    bench = Bench(music)
-    bench.run(10)
-    music.rename(tmp_path / "unplugged")
-    bench.run(600)
-    assert bench.state is RootState.AWAY
-    assert sum("waiting for it to come back" in text for text in bench.said) == 1
-    (tmp_path / "unplugged").rename(music)
-    put(music / "y.flac")
-    assert bench.run(CHECK_SECONDS + 6) == ["y.flac"]
-    assert bench.state is RootState.WATCHING
-    assert len(bench.sources) == 2
-
-
-def test_a_root_that_is_missing_at_the_start_is_waited_for(tmp_path):
-    bench = Bench(tmp_path / "share")
-    bench.run(100)
-    assert bench.state is RootState.AWAY
-    put(tmp_path / "share" / "x.flac")
-    assert bench.run(CHECK_SECONDS + 6) == ["x.flac"]
-
-
-def test_another_directory_mounted_over_the_root_is_watched_anew(music, tmp_path):
-    bench = Bench(music)
-    bench.run(1)
-    shutil.move(music, tmp_path / "under")
-    put(music / "x.flac")
-    assert bench.run(CHECK_SECONDS + 6) == ["x.flac"]
-    assert len(bench.sources) == 2
 
 
 @pytest.mark.parametrize(
@@ -271,22 +143,21 @@ def test_a_file_that_says_what_is_done_in_a_folder_leads_to_a_rescan(music, mark
     assert bench.watcher.report().scans == scans + 1
 
 
-def test_only_a_scan_that_saw_everything_is_told(music, monkeypatch):
-    put(music / "a" / "x.flac")
+@pytest.mark.parametrize("marker", [".nomedia", ".ndignore"])
+@pytest.mark.parametrize("told", [True, False])
+def test_what_a_marker_that_comes_after_its_files_passes_over_is_not_delivered(music, marker, told):
     bench = Bench(music)
     bench.run(1)
-    assert len(bench.scanned) == 1
-    real = os.scandir
-
-    def scandir(path):
-        if str(path).endswith("/a"):
-            raise PermissionError(13, "Permission denied")
-        return real(path)
-
-    monkeypatch.setattr(os, "scandir", scandir)
-    bench.watcher.request_rescan()
+    for name in ("phone/x.flac", "y.flac"):
+        put(music / name)
+        bench.event(NoticeKind.FILE, name)
     bench.run(1)
-    assert len(bench.scanned) == 1
+    put(music / "phone" / marker, b"")
+    if told:
+        bench.event(NoticeKind.FILE, f"phone/{marker}")
+        bench.run(2)
+        assert bench.watcher.report().waiting == 1
+    assert bench.run(20) == ["y.flac"]
 
 
 def test_an_idle_root_asks_to_be_called_rarely(music):
@@ -301,48 +172,11 @@ def test_an_idle_root_asks_to_be_called_rarely(music):
     assert steps <= 600 / CHECK_SECONDS + 2
 
 
-def test_a_mistake_of_ours_is_said_and_leaves_no_root_deaf(music):
-    put(music / "x.flac")
-    failing = iter([True])
-    found = threading.Event()
-
-    class Watcher(RootWatcher):
-        def step(self, now):
-            if next(failing, False):
-                raise ZeroDivisionError("oops")
-            found.set()
-            return super().step(now)
-
-        def stumble(self, exc):
-            super().stumble(exc)
-            self._wake()
-
-    said = []
-
-    def make(wake):
-        return Watcher(
-            RootSettings(str(music)),
-            unknown=lambda files: files,
-            deliver=lambda _settled: None,
-            say=lambda _level, text: said.append(text),
-            wake=wake,
-            watch_events=lambda *_arguments, **_options: Source(),
-        )
-
-    thread = RootThread(make, name="root")
-    thread.start()
-    assert found.wait(20)
-    thread.stop()
-    thread.join(20)
-    assert not thread.is_alive()
-    assert any("ZeroDivisionError: oops" in text for text in said)
-
-
 def test_directories_that_stay_unwatched_are_polled_until_they_are_watched_again(music, monkeypatch):
     put(music / "a" / "b" / "x.flac")
     put(music / "c" / "y.flac")
     watched = {music.stat().st_ino, (music / "c").stat().st_ino}
-    monkeypatch.setattr("genretagd.watcher.root.watched_inodes", lambda: frozenset(watched))
+    monkeypatch.setattr("genretagd.watcher.coverage.watched_inodes", lambda: frozenset(watched))
     bench = Bench(music, poll_seconds=30.0)
     bench.watcher.step(0.0)
     assert bench.watcher.report().mode == "events"
@@ -363,7 +197,7 @@ def test_directories_unwatched_for_a_moment_only_are_not_polled(music, monkeypat
     put(music / "a" / "x.flac")
     answers = iter([frozenset({1})])
     everything = frozenset({music.stat().st_ino, (music / "a").stat().st_ino})
-    monkeypatch.setattr("genretagd.watcher.root.watched_inodes", lambda: next(answers, everything))
+    monkeypatch.setattr("genretagd.watcher.coverage.watched_inodes", lambda: next(answers, everything))
     bench = Bench(music)
     bench.run(20)
     assert bench.watcher.report().mode == "events"
