@@ -122,9 +122,9 @@ def watch(root: str, inbox: Inbox, *, follow: bool = False) -> EventSource:
     source = _WatchdogSource(root, inbox, follow=follow)
     try:
         source.start()
-    except OSError as exc:
+    except Exception as exc:
         source.close()
-        if exc.errno in {errno.ENOSPC, errno.EMFILE}:
+        if isinstance(exc, OSError) and exc.errno in {errno.ENOSPC, errno.EMFILE}:
             raise WatchLimitError(exc.strerror or "limit reached", limit_advice(exc.errno)) from exc
         raise
     return source
@@ -189,8 +189,9 @@ class _WatchdogSource:
     def close(self) -> None:
         """See `EventSource`; what waits for a directory that does not answer is left behind."""
         closing = threading.Thread(target=self._close, name=f"close {self._root}", daemon=True)
-        closing.start()
-        closing.join(CLOSE_SECONDS)
+        with contextlib.suppress(RuntimeError):  # there is no thread left to be had
+            closing.start()
+            closing.join(CLOSE_SECONDS)
 
     def _close(self) -> None:
         with contextlib.suppress(Exception):

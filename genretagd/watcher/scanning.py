@@ -18,7 +18,8 @@ from genretagd.watcher.ignoring import MARKERS, IgnoreRules, is_audio_name, is_d
 
 AWAY: Final = frozenset(
     {errno.EIO, errno.ESTALE, errno.ENOTCONN, errno.EHOSTDOWN, errno.EHOSTUNREACH, errno.ETIMEDOUT,
-     errno.ENODEV, errno.ENXIO, errno.ENETDOWN, errno.ENETUNREACH, errno.ECONNRESET}
+     errno.ENODEV, errno.ENXIO, errno.ENETDOWN, errno.ENETUNREACH, errno.ECONNRESET,
+     errno.ECONNABORTED}
 )  # fmt: skip
 """What a share answers whose server is away: nothing can be concluded about its files."""
 

@@ -289,6 +289,25 @@ def test_a_missing_root_cannot_be_watched(tmp_path, ear):
         watch(str(tmp_path / "missing"), ear.inbox)
 
 
+@linux
+def test_a_beginning_that_fails_leaves_no_instance_behind(tmp_path, ear, monkeypatch):
+    inotify = pytest.importorskip("watchdog.observers.inotify")
+
+    def refuse(_self):
+        raise RuntimeError("can't start new thread")
+
+    def instances() -> int:
+        return sum(
+            "inotify" in str(link.readlink()) for link in Path("/proc/self/fd").iterdir() if link.is_symlink()
+        )
+
+    before = instances()
+    monkeypatch.setattr(inotify.BaseObserver, "start", refuse)
+    with pytest.raises(RuntimeError):
+        watch(str(tmp_path), ear.inbox)
+    assert instances() == before
+
+
 def test_closing_leaves_no_thread_behind(tmp_path):
     before = set(threading.enumerate())
     watch(str(tmp_path), Ear().inbox).close()
