@@ -15,6 +15,9 @@ Floats = NDArray[np.float64]
 
 TEMPERATURES: Final = np.exp(np.linspace(np.log(0.2), np.log(5.0), 161))
 ECE_BINS: Final = 10
+_FIRST_LINE: Final = np.array([1.0, 0.0])
+_LINE_PRIOR: Final = np.array([1e-3, 1e-6])
+_SMALL_STEP: Final = 1e-8
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,18 +129,25 @@ def fit_outside(
         return 1.0, 0.0
     odds = outside_odds(z, n_labels=n_labels)
     w = np.ones(len(y)) if weights is None else np.asarray(weights, np.float64)
-    slope, bias = 1.0, 0.0
-    for _ in range(50):
-        p = 1.0 / (1.0 + np.exp(-np.clip(slope * odds + bias, -30.0, 30.0)))
-        curvature = w * p * (1.0 - p) + 1e-9
-        design = np.stack([odds, np.ones_like(odds)])
-        gradient = design @ (w * (p - y)) + np.array([1e-3 * (slope - 1.0), 0.0])
-        hessian = (design * curvature) @ design.T + np.diag([1e-3, 1e-6])
+    design = np.stack([odds, np.ones_like(odds)])
+
+    def loss(line: Floats) -> float:
+        said = line @ design
+        penalty = _LINE_PRIOR @ (line - _FIRST_LINE) ** 2 / 2.0
+        return float(w @ (np.logaddexp(0.0, said) - y * said) + penalty)
+
+    line = _FIRST_LINE
+    for _ in range(200):
+        p = np.exp(-np.logaddexp(0.0, -(line @ design)))
+        gradient = design @ (w * (p - y)) + _LINE_PRIOR * (line - _FIRST_LINE)
+        hessian = (design * (w * p * (1.0 - p))) @ design.T + np.diag(_LINE_PRIOR)
         step = np.linalg.solve(hessian, gradient)
-        slope, bias = slope - float(step[0]), bias - float(step[1])
-        if np.abs(step).max() < 1e-8:
+        while loss(line - step) > loss(line) and np.abs(step).max() >= _SMALL_STEP:
+            step = step / 2.0  # a whole Newton step may overshoot where hardly anything is in doubt
+        line = line - step
+        if np.abs(step).max() < _SMALL_STEP:
             break
-    return 1.0 / max(slope, 0.05), bias
+    return 1.0 / max(float(line[0]), 0.05), float(line[1])
 
 
 def choose_threshold(

@@ -151,6 +151,8 @@ def fit(
     history, best, first = History(), _Best(), 0
     if checkpoint is not None and checkpoint.exists():
         history, best, first = _restore(model, optimizer, checkpoint, schedule=schedule)
+    if _is_enough(best, schedule, after=first):
+        first = schedule.epochs
     started = time.monotonic()
     making = ahead.batches(
         drawer, first=first, end=schedule.epochs, steps=steps, makers=ahead.makers_needed()
@@ -168,7 +170,7 @@ def fit(
                 best = _Best(seen[0], epoch + 1, _averaged(optimizer, model))
             if checkpoint is not None:
                 _save(model, optimizer, checkpoint, schedule=schedule, history=history, best=best)
-            if schedule.patience and best.epoch and epoch + 1 - best.epoch >= schedule.patience:
+            if _is_enough(best, schedule, after=epoch + 1):
                 break
     optimizer.finalize_variable_values(model.trainable_variables)
     if best.weights is not None:
@@ -306,6 +308,11 @@ class _Best:
     loss: float = float("inf")
     epoch: int = 0
     weights: list[Any] | None = None
+
+
+def _is_enough(best: _Best, schedule: Schedule, *, after: int) -> bool:
+    """Return whether nothing became better for too many epochs."""
+    return bool(schedule.patience and best.epoch) and after - best.epoch >= schedule.patience
 
 
 def _save(

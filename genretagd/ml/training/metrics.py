@@ -223,15 +223,19 @@ def decided_precision(part: Outcomes) -> float:
 
 
 def per_genre(inside: Outcomes, *, seed: int, resamples: int) -> dict[str, dict[str, Any]]:
-    """Return precision, recall and F1 of each label with 95 % intervals, and its number of tracks."""
+    """Return precision, recall and F1 of each label with 95 % intervals, and its number of tracks.
+
+    A resample that has no track of a label, or in which it is never said, tells nothing of it.
+    """
     confusions = [
         confusion_matrix(inside.truth[drawn], inside.said[drawn], len(inside.names))
         for drawn in _draws(inside.groups, seed=seed, resamples=resamples)
     ]
     centre = confusion_matrix(inside.truth, inside.said, len(inside.names))
     values = np.stack(precision_recall_f1(centre))
-    spread = np.stack([np.stack(precision_recall_f1(confusion)) for confusion in confusions])
-    low, high = np.percentile(spread, (2.5, 97.5), axis=0)
+    spread = np.stack([_where_defined(confusion) for confusion in confusions])
+    undefined = np.isnan(spread).all(axis=0)
+    low, high = np.nanpercentile(np.where(undefined, values, spread), (2.5, 97.5), axis=0)
     return {
         name: {"tracks": int(centre[index].sum())}
         | {
@@ -243,6 +247,12 @@ def per_genre(inside: Outcomes, *, seed: int, resamples: int) -> dict[str, dict[
         }
         for index, name in enumerate(inside.names)
     }
+
+
+def _where_defined(confusion: NDArray[np.int64]) -> Floats:
+    """Return precision, recall and F1 [shape=(3, labels)], NaN where there was nothing to count."""
+    said, true = confusion.sum(axis=0) > 0, confusion.sum(axis=1) > 0
+    return np.where(np.stack([said, true, true]), np.stack(precision_recall_f1(confusion)), np.nan)
 
 
 def _outside(foreign: Outcomes, inside: Outcomes, *, seed: int, resamples: int) -> dict[str, Any]:

@@ -66,6 +66,25 @@ def test_separable_music_does_not_make_the_outside_rule_diverge():
     assert (said[20:] > 0.9).all()
 
 
+@pytest.mark.parametrize("seed", range(20))
+def test_little_and_extreme_music_does_not_either(seed):
+    rng = np.random.default_rng(seed)
+    outside = np.arange(60) < 3
+    odds = rng.normal(-5.0, 4.0, 60) + 16.0 * outside
+    logits = np.stack([np.zeros(60), odds], axis=1)
+    weights = np.where(outside, 2.0, 1.0)
+    temperature, bias = calibrate.fit_outside(logits, outside, n_labels=1, weights=weights)
+
+    def loss(temperature, bias):
+        said = odds / temperature + bias
+        return weights @ (np.logaddexp(0.0, said) - outside * said) + 5e-4 * (1.0 / temperature - 1.0) ** 2
+
+    assert 1e-3 < temperature <= 20.0
+    assert abs(bias) < 100.0
+    around = [loss(temperature * t, bias + b) for t in (0.9, 1.0, 1.1) for b in (-0.1, 0.0, 0.1)]
+    assert loss(temperature, bias) <= min(around) + 1e-4
+
+
 def test_confidence_is_the_best_probability_times_that_of_being_inside():
     logits = np.array([[2.0, 0.0, 1.0]])
     best = np.exp(2.0) / (np.exp(2.0) + 1.0)

@@ -110,16 +110,22 @@ def test_a_damaged_checkpoint_is_refused(tmp_path):
         loop.fit(small(), examples(), schedule=QUICK, checkpoint=checkpoint)
 
 
-def test_training_stops_when_other_artists_gain_no_more_and_keeps_the_best():
+def test_training_stops_when_other_artists_gain_no_more_and_keeps_the_best(tmp_path):
     upside_down = examples(seed=5)
     upside_down = replace(upside_down, genres=upside_down.genres[:, ::-1].copy())
-    model = small()
-    history = loop.fit(
-        model, examples(), schedule=replace(QUICK, epochs=30, patience=2), validation=upside_down
-    )
+    schedule, checkpoint = replace(QUICK, epochs=30, patience=2), tmp_path / "checkpoint.npz"
+
+    def learn(model):
+        return loop.fit(model, examples(), schedule=schedule, validation=upside_down, checkpoint=checkpoint)
+
+    model, again = small(), small()
+    history = learn(model)
     assert len(history.epochs) < 30
     assert history.best_epoch == len(history.epochs) - 2
     assert history.epochs[0].validation_loss is not None
+    assert len(learn(again).epochs) == len(history.epochs)  # interrupted after it had stopped
+    for one, other in zip(model.get_weights(), again.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
 
 
 @pytest.mark.parametrize("quantise", [True, False], ids=["8 bit", "float"])

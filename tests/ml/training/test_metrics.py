@@ -103,3 +103,13 @@ def test_nothing_decided_is_no_mistake():
     measured = measure(outcomes(threshold=1.1), min_confidence=1.1, resamples=10)
     assert measured["decided"] == {"min_confidence": 1.1, "share": 0.0, "precision": 1.0}
     assert measured["outside"]["undecided"] == 1.0
+
+
+def test_a_resample_without_a_label_tells_nothing_of_it():
+    truth = np.array([0] * 18 + [1, 1], np.int32)
+    right = np.eye(3)[truth] * 0.9 + 0.05
+    found = Outcomes(("a", "b", "c"), right, np.zeros(20), truth, np.arange(20), np.full(20, 0.5))
+    measured = measure(found, min_confidence=0.5, resamples=200)["per_genre"]
+    for figure in ("precision", "recall", "f1"):
+        assert measured["b"][figure] == {"value": 1.0, "interval": [1.0, 1.0]}
+        assert measured["c"][figure] == {"value": 0.0, "interval": [0.0, 0.0]}
