@@ -16,12 +16,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from genretagd.errors import UsageError
-from genretagd.ml.training import figures
+from genretagd.ml.training import figures, state
 from genretagd.ml.training.metrics import Outcomes, coverage_curve
 from genretagd.ml.training.page import MADE_BY, PAGE
 
 MISTAKES: Final = 12
 HTML: Final = "report.html"
+PART: Final = f"{HTML}.part"
 METRICS: Final = "metrics.json"
 FIGURES: Final = "figures"
 
@@ -64,18 +65,23 @@ class Report:
 def place_for_report(folder: Path) -> Iterator[None]:
     """Make sure of a folder for a report before time is spent on what stands in it.
 
-    Other files may be there; an earlier report is replaced by `write_report`, not before. A folder that
-    stays empty is removed.
+    Other files may be there; an earlier report is replaced by `write_report`, not before, and so is an empty
+    page, which holds nothing to lose. A folder that stays empty is removed.
 
     Raises
     ------
     UsageError
         A file of another origin bears a name that a report needs, or nothing can be written there.
     """
-    if not _is_report(folder):
-        for name in (HTML, METRICS, FIGURES):
-            if (folder / name).exists():
-                raise UsageError(f"{folder}: {name} there is of no report, name another folder for it")
+    known = _is_report(folder / HTML)
+    for name, ours in (
+        (HTML, known or _is_empty(folder / HTML)),
+        (PART, _is_report(folder / PART) or _is_empty(folder / PART)),
+        (METRICS, known),
+        (FIGURES, known),
+    ):
+        if not ours and (folder / name).exists():
+            raise UsageError(f"{folder}: {name} there is of no report, name another folder for it")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
@@ -91,16 +97,23 @@ def place_for_report(folder: Path) -> Iterator[None]:
             folder.rmdir()
 
 
-def _is_report(folder: Path) -> bool:
+def _is_report(page: Path) -> bool:
     try:
-        with (folder / HTML).open(encoding="utf-8") as page:
-            return MADE_BY in page.read(1000)
-    except (OSError, ValueError):
+        with page.open(encoding="utf-8", errors="replace") as text:
+            return MADE_BY in text.read(1000)
+    except OSError:
         return False
+
+
+def _is_empty(page: Path) -> bool:
+    """Say whether a file has no content to lose: what a full disk leaves of a page."""
+    return page.is_file() and page.stat().st_size == 0
 
 
 def write_report(report: Report, folder: Path) -> Path:
     """Write ``report.html``, ``metrics.json`` and ``figures/*.png`` into a folder.
+
+    The page comes first, and whole or not at all: it is what the folder is known by as a report's.
 
     Returns
     -------
@@ -112,7 +125,9 @@ def write_report(report: Report, folder: Path) -> Path:
     pngs = pictures | {f"mistake-{number:02}": item.png for number, item in enumerate(mistakes, start=1)}
     path = folder / HTML
     folder.mkdir(parents=True, exist_ok=True)
-    path.write_text(_html(report, pictures, mistakes), encoding="utf-8")
+    page = _html(report, pictures, mistakes).encode("utf-8")
+    with state.whole(path) as file:
+        file.write(page)
     metrics = json.dumps(report.metrics, indent=2, ensure_ascii=False, allow_nan=False)
     (folder / METRICS).write_text(metrics + "\n", encoding="utf-8")
     (folder / FIGURES).mkdir(exist_ok=True)

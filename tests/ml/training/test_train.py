@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import resource
 import subprocess
 import sys
 from dataclasses import replace
@@ -15,6 +16,7 @@ from genretagd.errors import CorpusError, UsageError
 from genretagd.ml.bundle import load_bundle
 from genretagd.ml.classifier import load_classifier
 from genretagd.ml.frontend import FrontEnd
+from genretagd.ml.training import evaluate as evaluation
 from genretagd.ml.training import export, state
 from genretagd.ml.training import train as module
 from genretagd.ml.training.corpus import from_folders
@@ -22,6 +24,7 @@ from genretagd.ml.training.evaluate import evaluate
 from genretagd.ml.training.listener import Silent
 from genretagd.ml.training.prepare import Ingredients
 from genretagd.ml.training.recipe import Recipe
+from genretagd.ml.training.report import write_report
 from genretagd.ml.training.train import Plan, train
 
 pytest.importorskip("tensorflow")
@@ -95,6 +98,16 @@ def evaluated(folder, tmp_path, *, report):
     corpus = from_folders(tmp_path / "other", for_training=False)
     bundle = load_bundle(folder / "mine")
     return evaluate(bundle, corpus, ingredients(tmp_path), report=report, listener=Silent())
+
+
+def on_a_full_disk(report, folder):
+    """Write a report where no file can get any content."""
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, limits[1]))
+    try:
+        return write_report(report, folder)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
 
 
 def test_what_was_trained_serves(trained):
@@ -246,6 +259,25 @@ def test_an_evaluation_does_not_write_into_a_bundle(trained, tmp_path):
     with pytest.raises(UsageError, match=r"metrics\.json there is of no report"):
         evaluated(folder, tmp_path, report=folder / "mine")
     assert hashes(folder / "mine") == before
+
+
+def test_a_report_that_a_full_disk_cut_short_costs_no_earlier_one_and_bars_no_later_one(
+    trained, tmp_path, monkeypatch
+):
+    folder, _ = trained
+    make_corpus(tmp_path / "other", tracks=4, genres=("High", "Low"))
+    page = tmp_path / "out" / "report.html"
+    with monkeypatch.context() as patched:
+        patched.setattr(evaluation, "write_report", on_a_full_disk)
+        with pytest.raises(OSError, match="too large"):
+            evaluated(folder, tmp_path, report=tmp_path / "out")
+    evaluated(folder, tmp_path, report=tmp_path / "out")
+    before = page.read_bytes()
+    with monkeypatch.context() as patched:
+        patched.setattr(evaluation, "write_report", on_a_full_disk)
+        with pytest.raises(OSError, match="too large"):
+            evaluated(folder, tmp_path, report=tmp_path / "out")
+    assert page.read_bytes() == before
 
 
 def test_evaluation_on_foreign_genres_only_is_refused(trained, tmp_path):
