@@ -6,7 +6,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
@@ -19,6 +19,8 @@ from genretagd.ml.training.listener import Listener
 PLAN: Final = "plan.json"
 LOCK: Final = "lock"
 PICTURES: Final = "pictures.u8"
+CLEARING: Final[Mapping[str, Any]] = {}
+"""Stands for the plan while a state is removed: what is left of it must serve no run."""
 
 
 @contextmanager
@@ -86,6 +88,7 @@ def begin(work: Path, asked: Mapping[str, Any], listener: Listener) -> None:
             listener.note(f"{work}: going on with the run that was interrupted")
             return
         listener.note(f"{work}: left by a run with other options or data, starting anew")
+        write_json(known, CLEARING)
         for entry in work.iterdir():
             if entry.is_dir():
                 shutil.rmtree(entry)
@@ -122,6 +125,24 @@ def load_weights(model: Any, path: Path) -> None:
     """Give a network the weights that one of the same form left."""
     with np.load(path, allow_pickle=False) as arrays:
         model.set_weights([arrays[f"w{index}"] for index in range(len(arrays.files))])
+
+
+def discard(work: Path) -> None:
+    """Remove the state of a run that is done, as far as the disk lets it be removed.
+
+    Killed in between, it leaves the mark of a state, which then belongs to no run and is cleared away by
+    the next one there.
+    """
+    with suppress(OSError):
+        write_json(work / PLAN, CLEARING)
+        for entry in work.iterdir():
+            if entry.is_dir() and not entry.is_symlink():
+                shutil.rmtree(entry)
+            elif entry.name not in (PLAN, LOCK):
+                entry.unlink()
+        (work / PLAN).unlink()
+        (work / LOCK).unlink()
+        work.rmdir()
 
 
 def discard_if_empty(work: Path) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -375,7 +374,7 @@ def _finish(
         licence=plan.licence,
     )
     written = write_bundle(plan.output, final, files=files)
-    shutil.rmtree(work, ignore_errors=True)
+    state.discard(work)
     return Result(written, metrics, page, prepared.notes, prepared.problems)
 
 
