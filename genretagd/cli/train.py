@@ -91,6 +91,7 @@ def train(
     require_training()
     from genretagd.ml.bundle import ExcerptChoice
     from genretagd.ml.frontend import FrontEnd
+    from genretagd.ml.training.pictures import printable
     from genretagd.ml.training.prepare import Ingredients
     from genretagd.ml.training.train import Plan
     from genretagd.ml.training.train import train as run
@@ -118,9 +119,9 @@ def train(
         recipe=recipe,
         folds=folds,
         precision=precision,
-        name=name or output.name,
-        version=model_version,
-        licence=licence,
+        name=printable(name or output.name),
+        version=printable(model_version),
+        licence=printable(licence),
         base=trunk,
         command=command_line(),
     )

@@ -147,8 +147,10 @@ def spectrogram_cache(given: Path | None) -> Path:
 
 
 def command_line() -> str:
-    """Return the command as it was typed."""
-    return shlex.join(["genretagd", *sys.argv[1:]])
+    """Return the command as it was typed, as text."""
+    from genretagd.ml.training.pictures import printable
+
+    return printable(shlex.join(["genretagd", *sys.argv[1:]]))
 
 
 def print_result(

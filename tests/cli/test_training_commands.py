@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import os
 import shutil
 
 import pytest
 from PIL import Image
+
+from genretagd.errors import UsageError
 
 needs_training = pytest.mark.skipif(
     importlib.util.find_spec("keras") is None, reason="needs the training libraries"
@@ -83,6 +86,16 @@ def test_evaluate_measures_audio_and_counts_other_folders_as_foreign(
     assert (tmp_path / "out" / "report.html").is_file()
 
 
+def test_evaluate_measures_music_in_a_folder_whose_name_is_no_utf8(
+    genretagd, known_music, repository, tmp_path
+):
+    bundle = repository / "tests" / "data" / "tiny-bundle"
+    named = known_music.rename(tmp_path / os.fsdecode(b"mus\xefque"))
+    result = genretagd("evaluate", bundle, named, "-o", tmp_path / "out", "--jobs", 1)
+    assert result.status == 0
+    assert r"on mus\xefque" in (tmp_path / "out" / "report.html").read_text()
+
+
 def test_training_without_its_libraries_says_what_to_install(genretagd, music, monkeypatch):
     found = importlib.util.find_spec
     monkeypatch.setattr(
@@ -91,6 +104,36 @@ def test_training_without_its_libraries_says_what_to_install(genretagd, music, m
     result = genretagd("train", music)
     assert result.status == 2
     assert "keras not installed, run `pip install 'genretagd[train]'`" in result.err
+
+
+@pytest.fixture
+def planned(genretagd, music, monkeypatch):
+    """Return the plan that a training of two genres is given with further arguments."""
+
+    def plan(*arguments):
+        plans = []
+
+        def train(_, plan, __):
+            plans.append(plan)
+            raise UsageError("planned")
+
+        with monkeypatch.context() as patched:
+            patched.chdir(music.parent)
+            patched.setattr("genretagd.ml.training.train.train", train)
+            result = genretagd("train", "music", "--min-tracks", 1, *arguments)
+        assert "planned" in result.err
+        return plans[0]
+
+    return plan
+
+
+@needs_training
+def test_what_was_typed_in_bytes_that_are_no_utf8_is_written_as_text(planned):
+    typed = os.fsdecode(b"mod\xe8le")
+    plan = planned("-o", typed, "--licence", typed, "--model-version", typed)
+    assert plan.output.name == typed
+    assert (plan.name, plan.licence, plan.version) == (r"mod\xe8le",) * 3
+    assert r"-o 'mod\xe8le'" in plan.command
 
 
 @needs_training

@@ -18,6 +18,7 @@ from genretagd.ml.training.corpus import Corpus, genre_key
 from genretagd.ml.training.listener import Listener
 from genretagd.ml.training.listening import track_logits
 from genretagd.ml.training.metrics import measure
+from genretagd.ml.training.pictures import printable
 from genretagd.ml.training.prepare import Ingredients, prepare
 from genretagd.ml.training.report import Report, place_for_report, write_report
 
@@ -102,7 +103,7 @@ def evaluate(
         metrics = measure(outcomes, min_confidence=bundle.thresholds.min_confidence, seed=seed)
         page = write_report(
             Report(
-                title=f"{bundle.name} {bundle.version} on {corpus.root.resolve().name}",
+                title=f"{bundle.name} {bundle.version} on {printable(corpus.root.resolve().name)}",
                 metrics=metrics,
                 outcomes=outcomes,
                 tracks=prepared.names,

@@ -222,8 +222,8 @@ def check_front_end(
         raise CorpusError(f"{printable(path)}: {size[1]} rows instead of {rows}, write it anew")
 
 
-def printable(path: Path) -> str:
-    """Return a path as text, with bytes that are no UTF-8 escaped."""
+def printable(path: Path | str) -> str:
+    """Return a path, or what else the system said in bytes, as text, with bytes that are no UTF-8 escaped."""
     return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 

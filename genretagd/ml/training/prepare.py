@@ -229,7 +229,7 @@ def _opinions(files: Sequence[Path]) -> dict[str, dict[str, NDArray[np.float32]]
     found: dict[str, dict[str, NDArray[np.float32]]] = {}
     for path in files:
         scores = targets.read_scores(path)
-        known = found.setdefault(path.stem, {})
+        known = found.setdefault(printable(path.stem), {})
         sizes = {row.shape[-1] for row in (*scores.values(), *known.values())}
         if len(sizes) > 1:
             raise CorpusError(
