@@ -82,6 +82,7 @@ def train(
         command_line,
         found_corpus,
         pairs,
+        place_for_bundle,
         print_result,
         recipe_of,
         require_training,
@@ -98,9 +99,11 @@ def train(
 
     if folds == 1:
         raise UsageError("--folds 1: must be 0, for one split into three parts, or 2 at least")
+    output = place_for_bundle(output)
     trunk = base_network(base)
     recipe = recipe_of({"arch": arch, "epochs": epochs, "seed": seed}, settings or [])
-    corpus = found_corpus(dataset, from_library, outside=outside or [], min_tracks=min_tracks)
+    foreign = tuple(dict.fromkeys(outside or []))
+    corpus = found_corpus(dataset, from_library, outside=foreign, min_tracks=min_tracks)
     plan = Plan(
         output=output,
         report=report or output.with_name(f"{output.name}-report"),

@@ -12,7 +12,8 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
@@ -140,13 +141,8 @@ class Bundle:
             )
         labels = checker.texts("labels", root.get("labels"), least=2)
         outside = checker.texts("outside_labels", root.get("outside_labels", []))
-        for label in (*labels, *outside):
-            checker.require(
-                not any(char in label for char in FORBIDDEN_IN_LABELS),
-                "labels",
-                f"{label!r} holds one of ; / , which players split genres at",
-            )
-        checker.require(len({*labels, *outside}) == len(labels) + len(outside), "labels", "one stands twice")
+        for problem in unusable_labels(label for label in (*labels, *outside) if label):
+            checker.require(False, "labels", problem)
         bundle = cls(
             name=checker.text("name", root.get("name")),
             version=checker.text("version", root.get("version")),
@@ -268,6 +264,21 @@ def load_bundle(bundle: str | Path = DEFAULT) -> Bundle:
     loaded = Bundle.from_json(content, source=str(path))
     digest = hashlib.sha256(raw).hexdigest()
     return replace(loaded, directory=directory, identity=f"{loaded.name}-{loaded.version}@{digest[:8]}")
+
+
+def unusable_labels(labels: Iterable[str]) -> list[str]:
+    """Say which names cannot be a bundle's labels, outside labels among them, and why."""
+    problems = []
+    for label, count in Counter(labels).items():
+        if not label.strip():
+            problems.append(f"{label!r} is blank")
+        if any(char in label for char in FORBIDDEN_IN_LABELS):
+            problems.append(f"{label!r} holds one of ; / , which players split genres at")
+        if count > 1:
+            problems.append(f"{label!r} stands twice")
+        if any("\ud800" <= char <= "\udfff" for char in label):
+            problems.append(f"{label!r} is no UTF-8 text")
+    return problems
 
 
 def refuse_foreign(directory: Path) -> None:

@@ -137,6 +137,15 @@ def test_what_was_typed_in_bytes_that_are_no_utf8_is_written_as_text(planned):
 
 
 @needs_training
+@pytest.mark.parametrize("typed", [".", "music/.."])
+def test_state_and_report_of_a_bundle_are_named_after_its_directory(planned, music, typed):
+    plan = planned("-o", typed)
+    folder = music.parent.resolve()
+    assert (plan.output, plan.name) == (folder, folder.name)
+    assert plan.report == folder.with_name(f"{folder.name}-report")
+
+
+@needs_training
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -151,6 +160,17 @@ def test_what_was_typed_in_bytes_that_are_no_utf8_is_written_as_text(planned):
         pytest.param(["music", "--set", "mixup=nan"], "mixup=nan: must be at least 0", id="not a number"),
         pytest.param(["music", "--folds", 1], "--folds 1: must be 0", id="one fold"),
         pytest.param(["music", "--base", "nowhere"], "no such directory", id="no such base"),
+        pytest.param(["music", "-o", "/"], "/: name a directory for the bundle", id="no name of its own"),
+        pytest.param(
+            ["music", "--min-tracks", 1, "--pool-genre", "x=Folk, World"],
+            "'Folk, World' holds one of ; / ,",
+            id="no label",
+        ),
+        pytest.param(
+            ["music", "--min-tracks", 1, "--model-version", " "],
+            "--model-version ' ': must not be blank",
+            id="blank version",
+        ),
         pytest.param(["--from-library", "nowhere"], "no such folder", id="no such library"),
     ],
 )

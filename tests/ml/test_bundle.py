@@ -135,6 +135,8 @@ CHANGES = [
     pytest.param(lambda c: c.pop("labels"), "labels: not a list", id="no-labels"),
     pytest.param(lambda c: c.update(labels=["Jazz"]), "labels: not a list of 2", id="one-label"),
     pytest.param(lambda c: c.update(labels=["Jazz", "Jazz"]), "stands twice", id="twin-labels"),
+    pytest.param(lambda c: c.update(labels=["Jazz", "\udce8"]), "no UTF-8", id="label-of-bytes"),
+    pytest.param(lambda c: c.update(labels=["Jazz", " "]), r"labels\[1\]: ' ' is not a text", id="blank"),
     pytest.param(lambda c: c.update(labels=["Jazz", "Funk / Soul"]), "which players split", id="split-label"),
     pytest.param(lambda c: c.update(colour="red"), "colour: unknown", id="unknown"),
     pytest.param(lambda c: c["front_end"].update(n_fft="big"), r"front_end\.n_fft: 'big' is not", id="type"),

@@ -20,6 +20,7 @@ from genretagd.ml.training.listener import Listener
 from genretagd.ml.training.listening import track_logits
 from genretagd.ml.training.material import Pictures
 from genretagd.ml.training.metrics import Outcomes, measure
+from genretagd.ml.training.naming import check_names
 from genretagd.ml.training.prepare import Ingredients, Prepared, prepare
 from genretagd.ml.training.recipe import Recipe, learn
 from genretagd.ml.training.report import Report, place_for_report, write_report
@@ -100,17 +101,19 @@ def train(corpus: Corpus, plan: Plan, listener: Listener) -> Result:
     Raises
     ------
     CorpusError
-        The corpus cannot be trained on.
+        The corpus cannot be trained on, or a genre's name cannot be a label.
     MissingExtraError
         The training libraries are not installed.
     ModelError
         The base model or the bundle is not usable.
     UsageError
-        Another training is at work on the same output, or a file of another origin is where bundle, report
-        or state shall be.
+        Name or version is blank, another training is at work on the same output, or a file of another
+        origin is where bundle, report or state shall be.
     GenretagdError
         The disk is full or fails.
     """
+    further = (plan.ingredients.pool_genres or {}).values()
+    check_names(corpus, further=further, name=plan.name, version=plan.version)
     work = plan.output.with_name(f"{plan.output.name}.work")
     refuse_foreign(plan.output)
     for taken in (plan.output, work):
