@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -15,6 +16,23 @@ GRID: Final = "#e4e7eb"
 HUE: Final = "#0b7285"
 CONTRAST: Final = "#d9480f"
 DPI: Final = 160
+FOR_OTHER_SCRIPTS: Final = (
+    "Noto Sans CJK JP",
+    "Noto Sans CJK SC",
+    "Source Han Sans",
+    "WenQuanYi Zen Hei",
+    "IPAGothic",
+    "Hiragino Sans",
+    "PingFang SC",
+    "Yu Gothic",
+    "Microsoft YaHei",
+    "Malgun Gothic",
+    "Noto Sans Arabic",
+    "Noto Sans Hebrew",
+    "Noto Sans Devanagari",
+    "Noto Sans Thai",
+)
+"""Fonts for names in scripts that matplotlib's own has no letters of, tried in turn where installed."""
 
 
 def confusion(matrix: NDArray[np.int64], names: Sequence[str]) -> bytes:
@@ -36,8 +54,9 @@ def confusion(matrix: NDArray[np.int64], names: Sequence[str]) -> bytes:
             weight=weight,
             size=9,
         )
-    axes.set_xticks(range(len(names)), names, rotation=40, ha="right", rotation_mode="anchor")
-    axes.set_yticks(range(len(names)), names)
+    as_written: dict[str, Any] = {"parse_math": False, "family": _families()}
+    axes.set_xticks(range(len(names)), names, rotation=40, ha="right", rotation_mode="anchor", **as_written)
+    axes.set_yticks(range(len(names)), names, **as_written)
     axes.set_xlabel("said")
     axes.set_ylabel("true")
     axes.tick_params(length=0)
@@ -154,6 +173,14 @@ def _canvas(width: float, height: float, *, columns: int = 1) -> tuple[Any, list
     return figure, places
 
 
+def _families() -> list[str]:
+    """Return the fonts of names: the usual one first, then what is installed for other scripts."""
+    from matplotlib import font_manager
+
+    known = set(font_manager.get_font_names())
+    return ["sans-serif", *(name for name in FOR_OTHER_SCRIPTS if name in known)]
+
+
 def _unit_axes(axes: Any, x: str, y: str) -> None:
     from matplotlib.ticker import PercentFormatter
 
@@ -173,5 +200,7 @@ def _ramp() -> Any:
 
 def _png(figure: Any) -> bytes:
     stream = io.BytesIO()
-    figure.savefig(stream, format="png")
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", r"Glyph \d+ .*missing from", UserWarning)  # the table has the name
+        figure.savefig(stream, format="png")
     return stream.getvalue()
