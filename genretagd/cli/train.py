@@ -85,6 +85,7 @@ def train(
         place_for_bundle,
         print_result,
         recipe_of,
+        refuse_unheard,
         require_training,
         spectrogram_cache,
     )
@@ -102,6 +103,7 @@ def train(
     output = place_for_bundle(output)
     trunk = base_network(base)
     recipe = recipe_of({"arch": arch, "epochs": epochs, "seed": seed}, settings or [])
+    refuse_unheard(recipe, pools=pool or (), teachers=teacher or ())
     foreign = tuple(dict.fromkeys(outside or []))
     corpus = found_corpus(dataset, from_library, outside=foreign, min_tracks=min_tracks)
     plan = Plan(

@@ -137,6 +137,23 @@ def base_network(base: str | None) -> Path | None:
     return path
 
 
+def refuse_unheard(recipe: Recipe, *, pools: Sequence[Path], teachers: Sequence[Path]) -> None:
+    """Refuse what a network of the first kind does not learn from: it hears labelled tracks alone.
+
+    Raises
+    ------
+    UsageError
+        A pool, a teacher, or what is fitted to a pool's genres is asked for with it.
+    """
+    unheard = {"--pool": pools, "--teacher": teachers, "--set refit_share": recipe.refit_share}
+    asked = [option for option, value in unheard.items() if value]
+    if recipe.arch == "seed" and asked:
+        raise UsageError(
+            f"--arch seed: learns from labelled tracks alone, leave out {' and '.join(asked)} or choose "
+            "--arch default"
+        )
+
+
 def place_for_bundle(given: Path) -> Path:
     """Return the directory of a bundle under a name of its own: state and report are named after it.
 

@@ -160,6 +160,14 @@ def test_state_and_report_of_a_bundle_are_named_after_its_directory(planned, mus
         pytest.param(["music", "--set", "mixup=nan"], "mixup=nan: must be at least 0", id="not a number"),
         pytest.param(["music", "--folds", 1], "--folds 1: must be 0", id="one fold"),
         pytest.param(["music", "--base", "nowhere"], "no such directory", id="no such base"),
+        pytest.param(
+            ["music", "--arch", "seed", "--pool", "a", "--teacher", "b.npz", "--set", "refit_share=0.4"],
+            "leave out --pool and --teacher and --set refit_share",
+            id="what the network does not hear",
+        ),
+        pytest.param(
+            ["music", "--set", "arch=seed", "--teacher", "b.npz"], "leave out --teacher", id="no teacher"
+        ),
         pytest.param(["music", "-o", "/"], "/: name a directory for the bundle", id="no name of its own"),
         pytest.param(
             ["music", "--min-tracks", 1, "--pool-genre", "x=Folk, World"],
