@@ -101,7 +101,8 @@ def train(
     if folds == 1:
         raise UsageError("--folds 1: must be 0, for one split into three parts, or 2 at least")
     output = place_for_bundle(output)
-    trunk = base_network(base)
+    front_end = FrontEnd()
+    trunk = base_network(base, front_end=front_end)
     recipe = recipe_of({"arch": arch, "epochs": epochs, "seed": seed}, settings or [])
     refuse_unheard(recipe, pools=pool or (), teachers=teacher or ())
     foreign = tuple(dict.fromkeys(outside or []))
@@ -111,7 +112,7 @@ def train(
         report=report or output.with_name(f"{output.name}-report"),
         ingredients=Ingredients(
             cache=spectrogram_cache(cache),
-            front_end=FrontEnd(),
+            front_end=front_end,
             excerpts=ExcerptChoice(count=excerpts),
             groups_file=groups,
             group_pattern=group_pattern,

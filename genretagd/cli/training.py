@@ -12,9 +12,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from genretagd.errors import GenretagdError, MissingExtraError, UsageError
+from genretagd.errors import GenretagdError, MissingExtraError, ModelError, UsageError
 
 if TYPE_CHECKING:
+    from genretagd.ml.frontend import FrontEnd
     from genretagd.ml.training.corpus import Corpus
     from genretagd.ml.training.recipe import Recipe
 
@@ -118,22 +119,35 @@ def pairs(option: str, given: Sequence[str]) -> dict[str, str]:
     return found
 
 
-def base_network(base: str | None) -> Path | None:
+def base_network(base: str | None, *, front_end: FrontEnd) -> Path | None:
     """Return the trainable network of a bundle whose trunk is to be kept.
+
+    Parameters
+    ----------
+    base : str, optional
+        The bundle.
+    front_end : FrontEnd
+        How the spectrograms are made that it is to hear.
 
     Raises
     ------
     ModelError
-        There is no such bundle, or it holds no trainable network.
+        There is no such bundle, it holds no trainable network or not the one it was written with, or it
+        hears other spectrograms.
     """
     if base is None:
         return None
-    from genretagd.errors import ModelError
-    from genretagd.ml.bundle import TRAINABLE, locate_bundle
+    from genretagd.ml.bundle import TRAINABLE, load_bundle
 
-    path = locate_bundle(base) / TRAINABLE
-    if not path.is_file():
+    bundle = load_bundle(base)
+    path = (bundle.directory or Path()) / TRAINABLE
+    if TRAINABLE not in bundle.files:
         raise ModelError(f"{path}: this bundle has no network to go on training from, train without --base")
+    if bundle.front_end != front_end:
+        theirs, ours = (dataclasses.asdict(each) for each in (bundle.front_end, front_end))
+        other = ", ".join(f"{name} {theirs[name]}" for name in ours if theirs[name] != ours[name])
+        raise ModelError(f"{path}: hears spectrograms of another front end ({other}), train without --base")
+    bundle.read_file(TRAINABLE)
     return path
 
 

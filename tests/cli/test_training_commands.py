@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from genretagd.errors import UsageError
+from genretagd.ml.bundle import locate_bundle
 
 needs_training = pytest.mark.skipif(
     importlib.util.find_spec("keras") is None, reason="needs the training libraries"
@@ -189,6 +190,55 @@ def test_what_cannot_be_trained_is_refused_at_once(genretagd, music, monkeypatch
     assert words in result.err
     assert not (music.parent / "model").exists()
     assert not list(music.parent.glob("*.work"))
+
+
+def without_description(bundle):
+    (bundle / "bundle.json").unlink()
+
+
+def without_a_network(bundle):
+    described = json.loads((bundle / "bundle.json").read_text())
+    del described["files"]["model.keras"]
+    (bundle / "bundle.json").write_text(json.dumps(described))
+
+
+def of_another_front_end(bundle):
+    described = json.loads((bundle / "bundle.json").read_text())
+    described["front_end"] |= {"sr": 16000, "hop_length": 512}
+    (bundle / "bundle.json").write_text(json.dumps(described))
+
+
+def damaged(bundle):
+    content = bytearray((bundle / "model.keras").read_bytes())
+    content[len(content) // 2] ^= 0x5A
+    (bundle / "model.keras").write_bytes(content)
+
+
+@needs_training
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        (without_description, "bundle.json: cannot be read"),
+        (without_a_network, "has no network to go on training from"),
+        (of_another_front_end, "of another front end (sr 16000, hop_length 512), train without --base"),
+        (damaged, "model.keras: not the file this bundle was written with"),
+    ],
+)
+def test_a_trunk_that_cannot_be_kept_is_refused_before_any_music_is_looked_at(
+    genretagd, tmp_path, spoil, words
+):
+    shutil.copytree(locate_bundle(), tmp_path / "base")
+    spoil(tmp_path / "base")
+    result = genretagd("train", tmp_path / "nowhere", "--base", tmp_path / "base")
+    assert result.status == 3
+    assert words in result.err
+
+
+@needs_training
+def test_the_trunk_of_a_sound_bundle_is_kept(planned, tmp_path):
+    shutil.copytree(locate_bundle(), tmp_path / "base")
+    assert planned("--base", tmp_path / "base").base == tmp_path / "base" / "model.keras"
+    assert planned("--base", "default").base == locate_bundle() / "model.keras"
 
 
 @needs_training
