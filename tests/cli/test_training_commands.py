@@ -54,6 +54,16 @@ def test_spectrogram_writes_one_picture_per_track_and_only_once(genretagd, music
     assert again.out.startswith("1 written, 4 there already")
 
 
+def test_tracks_of_one_name_in_two_albums_have_a_picture_each(genretagd, music, tmp_path):
+    for album in ("One", "Two"):
+        (music / "beta" / "Somebody" / album).mkdir(parents=True)
+        shutil.copyfile(music / "beta" / "wav.wav", music / "beta" / "Somebody" / album / "01 Intro.wav")
+    for made in ("7 written, 0 there already, 0 failed", "0 written, 7 there already, 0 failed"):
+        assert genretagd("spectrogram", music, tmp_path / "out", "--jobs", 1).out.startswith(made)
+    found = [path.relative_to(tmp_path / "out").as_posix() for path in tmp_path.rglob("*Intro*.png")]
+    assert sorted(found) == ["beta/Somebody/One/01 Intro.png", "beta/Somebody/Two/01 Intro.png"]
+
+
 def test_spectrogram_names_a_damaged_file_and_goes_on(genretagd, music, tmp_path):
     (music / "alpha" / "bad.mp3").write_bytes(b"no sound at all" * 100)
     result = genretagd("spectrogram", music, tmp_path / "out", "--jobs", 2)

@@ -45,7 +45,7 @@ class Source:
     track_id : str
         The file name without its suffixes.
     folder : str
-        First sub-folder within the genre folder (an artist, where a library is kept so), or "".
+        Where it lies within the genre folder, such as "Artist/Album", or "".
     artist : str
         The artist in its tags where known, or "".
     """
@@ -288,7 +288,7 @@ def _walk(folder: Path, *, genre: str, left_out: list[str]) -> Iterable[Source]:
                 left_out.append(f"{printable(entry)}: a link back to a folder it lies in")
                 continue
             inner = _walk(entry, genre=genre, left_out=left_out)
-            yield from (replace(source, folder=entry.name) for source in inner)
+            yield from (replace(source, folder=str(Path(entry.name, source.folder))) for source in inner)
             continue
         suffix = entry.suffix.lower()
         if suffix not in AUDIO_SUFFIXES and suffix != PICTURE_SUFFIX:

@@ -144,7 +144,7 @@ def _group_of(
     artist = artist_key(source.artist)
     if artist not in NOBODY:
         return f"artist:{artist}", "artist tag"
-    folder = artist_key(source.folder)
+    folder = artist_key("".join(Path(source.folder).parts[:1]))
     if folder not in NOBODY:
         return f"artist:{folder}", "sub-folder"
     match = pattern.search(source.track_id) if pattern is not None else None

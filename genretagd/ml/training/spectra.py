@@ -230,7 +230,7 @@ def cache_place(cache: Path) -> Callable[[Source, Record], Path]:
 
 
 def folder_place(root: Path, sources: Sequence[Source]) -> Callable[[Source, Record], Path]:
-    """Return a `place` under one folder per genre, in the sub-folder a track has there.
+    """Return a `place` under one folder per genre, in the sub-folders a track has there.
 
     Tracks that differ in their suffix only keep it, so that each has a picture of its own. It raises
     CorpusError where a file of another origin has the picture's name, such as a cover.

@@ -37,7 +37,7 @@ def test_a_corpus_of_spectrograms_is_found_from_the_folder_above(tmp_path):
     assert from_folders(tmp_path).labels == ("Jazz", "Rock")
 
 
-def test_sub_folders_are_searched_and_the_first_level_remembered(tmp_path):
+def test_sub_folders_are_searched_and_remembered(tmp_path):
     fill(tmp_path, Rock=10, Jazz=10)
     album = tmp_path / "Rock" / "Somebody" / "First Album"
     album.mkdir(parents=True)
@@ -46,7 +46,7 @@ def test_sub_folders_are_searched_and_the_first_level_remembered(tmp_path):
     found = [source for source in from_folders(tmp_path).sources if source.folder]
 
     assert [(source.genre, source.folder, source.track_id) for source in found] == [
-        ("Rock", "Somebody", "song")
+        ("Rock", "Somebody/First Album", "song")
     ]
 
 
@@ -74,6 +74,19 @@ def test_a_track_that_is_there_as_sound_and_picture_counts_once(tmp_path):
     assert corpus.counts()["Rock"] == 10
     kinds = {source.track_id: source.kind for source in corpus.sources if source.genre == "Rock"}
     assert [kinds[f"Rock.00{number}"] for number in range(3)] == ["picture", "picture", "audio"]
+
+
+def test_a_picture_takes_no_place_of_a_track_of_the_same_name_in_another_folder(tmp_path):
+    fill(tmp_path, Rock=10, Jazz=10)
+    fill(tmp_path / "Rock" / "Somebody", First=1, Second=1)
+    (tmp_path / "Rock" / "Somebody" / "Second" / "Second.000.mp3").rename(
+        tmp_path / "Rock" / "Somebody" / "Second" / "First.000.mp3"
+    )
+    Image.new("L", (387, 128)).save(tmp_path / "Rock" / "Somebody" / "First" / "First.000.png")
+
+    found = {source.folder: source.kind for source in from_folders(tmp_path).sources if source.folder}
+
+    assert found == {"Somebody/First": "picture", "Somebody/Second": "audio"}
 
 
 def test_covers_are_no_tracks_and_take_no_tracks_place(tmp_path):

@@ -39,6 +39,11 @@ def test_nobody_is_no_artist(nobody):
     assert len(set(assign([source("a", artist=nobody), source("b", artist=nobody)]).groups)) == 2
 
 
+def test_all_that_lies_below_an_artists_folder_is_the_artists():
+    found = assign([source("a", folder="The Band/One"), source("b", folder="The Band/Two/Live")])
+    assert found.groups == ("artist:theband", "artist:theband")
+
+
 def test_copies_join_the_groups_of_their_artists():
     sources = [source("a", artist="One"), source("b", artist="Two"), source("c", artist="Two"), source("d")]
     found = assign(sources, copies=[(0, 1), (2, 3)])
