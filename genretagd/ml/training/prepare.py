@@ -273,13 +273,15 @@ def _pattern(given: str | None) -> re.Pattern[str] | None:
     return pattern
 
 
-def _pools(folders: Sequence[Path]) -> tuple[list[Source], dict[str, Row]]:
+def _pools(folders: Sequence[Path]) -> tuple[list[Source], dict[Path, Row]]:
+    """Find the pools' tracks, and by path what each pool's own table says of them."""
     sources: list[Source] = []
-    rows: dict[str, Row] = {}
+    rows: dict[Path, Row] = {}
     for folder in folders:
-        sources += from_pool(folder)
-        table = find_table(folder)
-        rows |= read_table(table) if table is not None else {}
+        found = from_pool(folder)
+        table = _table(folder, None) or {}
+        sources += found
+        rows |= {source.path: table[source.track_id] for source in found if source.track_id in table}
     return sources, rows
 
 
@@ -342,9 +344,9 @@ def _outside_names(corpus: Corpus, pool_genres: Mapping[str, str]) -> tuple[str,
 
 
 def _stated(
-    source: Source, rows: Mapping[str, Row], pool_genres: Mapping[str, str], index: Mapping[str, int]
+    source: Source, rows: Mapping[Path, Row], pool_genres: Mapping[str, str], index: Mapping[str, int]
 ) -> int:
-    row = rows.get(source.track_id)
+    row = rows.get(source.path)
     if row is None or not row.genre:
         return UNKNOWN
     for pattern, name in pool_genres.items():
@@ -353,8 +355,8 @@ def _stated(
     return index.get(row.genre, UNKNOWN)
 
 
-def _pool_group(source: Source, rows: Mapping[str, Row], number: int) -> str:
-    row = rows.get(source.track_id)
+def _pool_group(source: Source, rows: Mapping[Path, Row], number: int) -> str:
+    row = rows.get(source.path)
     return f"pool:{row.group}" if row is not None and row.group else f"pool alone:{number}"
 
 

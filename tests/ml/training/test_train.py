@@ -10,7 +10,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from sounds import FORMATS
-from spectrograms import EXCERPTS, make_corpus
+from spectrograms import EXCERPTS, make_corpus, picture, record
 
 from genretagd.errors import CorpusError, UsageError
 from genretagd.ml.bundle import load_bundle
@@ -21,8 +21,10 @@ from genretagd.ml.training import export, state
 from genretagd.ml.training import train as module
 from genretagd.ml.training.corpus import from_folders
 from genretagd.ml.training.evaluate import evaluate
+from genretagd.ml.training.lessons import UNKNOWN
 from genretagd.ml.training.listener import Silent
-from genretagd.ml.training.prepare import Ingredients
+from genretagd.ml.training.pictures import write_picture
+from genretagd.ml.training.prepare import Ingredients, prepare
 from genretagd.ml.training.recipe import Recipe
 from genretagd.ml.training.report import write_report
 from genretagd.ml.training.train import Plan, train
@@ -336,6 +338,19 @@ def test_a_genre_that_no_pool_states_is_named(corpus, tmp_path):
     assert [text for text in listener.notes if "pool-genre" in text] == [
         "--pool-genre Waltz: no track of the pools states it."
     ]
+
+
+def test_each_pools_table_speaks_of_its_own_tracks_only(corpus, tmp_path):
+    pools = (tmp_path / "first", tmp_path / "second", tmp_path / "third")
+    for number, (pool, genre) in enumerate(zip(pools, ("High", "Low", ""), strict=True)):
+        write_picture(pool / "0001.png", picture("Low", seed=900 + number), record(source="0001.flac"))
+        if genre:
+            (pool / "tracks.csv").write_text(f"id,split_group,genre\n0001,{genre} group,{genre}\n")
+    asked = replace(ingredients(tmp_path), pools=pools)
+    found = prepare(corpus, asked, work=tmp_path / "work", parts=3, listener=Silent())
+    assert found.material.ids[-3:] == ("0001",) * 3
+    assert found.material.labels[-3:].tolist() == [0, 1, UNKNOWN]
+    assert found.groups[-3:].tolist() == ["pool:High group", "pool:Low group", "pool alone:38"]
 
 
 def test_more_folds_than_artists_are_refused_before_anything_is_learnt(corpus, tmp_path, monkeypatch):
