@@ -16,14 +16,15 @@ NOBODY: Final = frozenset(
 
 
 def read_artist(path: Path) -> str:
-    """Return the album's or track's artist, or an empty string where none is known."""
+    """Return the album's artist, the track's where the album's is nobody, or "" where none is known."""
     try:
         with open_audio(path) as opened:
             tags = {**opened.stream.metadata, **opened.container.metadata}
     except DecodeError:
         return ""
     found = {str(key).casefold().replace(" ", "_"): str(value) for key, value in tags.items()}
-    return next((found[key].strip() for key in KEYS if found.get(key, "").strip()), "")
+    named = (found[key].strip() for key in KEYS if key in found)
+    return next((artist for artist in named if artist_key(artist) not in NOBODY), "")
 
 
 def artist_key(artist: str) -> str:

@@ -1,11 +1,15 @@
 """Tracks of one artist, and copies of one recording, stay together."""
 
 import re
+import shutil
 from pathlib import Path
 
 import pytest
+from mutagen.flac import FLAC
+from sounds import FORMATS
 
 from genretagd.errors import CorpusError
+from genretagd.ml.training.artists import read_artist
 from genretagd.ml.training.corpus import Source
 from genretagd.ml.training.groups import Row, assign, find_table, read_table
 
@@ -42,6 +46,26 @@ def test_nobody_is_no_artist(nobody):
 def test_all_that_lies_below_an_artists_folder_is_the_artists():
     found = assign([source("a", folder="The Band/One"), source("b", folder="The Band/Two/Live")])
     assert found.groups == ("artist:theband", "artist:theband")
+
+
+@pytest.mark.parametrize(
+    ("tags", "artist"),
+    [
+        pytest.param({"albumartist": "The Band", "artist": "The Band feat. Guest"}, "The Band", id="album"),
+        pytest.param({"artist": "The Band"}, "The Band", id="track only"),
+        pytest.param({"albumartist": "Various Artists", "artist": "The Band"}, "The Band", id="compilation"),
+        pytest.param({"albumartist": "VA", "artist": "Unknown Artist"}, "", id="nobody"),
+        pytest.param({"albumartist": " ", "title": "Song"}, "", id="nothing"),
+    ],
+)
+def test_of_a_compilation_the_tracks_artist_is_read(tmp_path, tags, artist):
+    song = tmp_path / "song.flac"
+    shutil.copyfile(FORMATS["flac"], song)
+    file = FLAC(song)
+    file.delete()
+    file.update(tags)
+    file.save()
+    assert read_artist(song) == artist
 
 
 def test_copies_join_the_groups_of_their_artists():
