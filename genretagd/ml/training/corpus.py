@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -135,6 +136,8 @@ def from_folders(
         for name in outside
         if name not in names
     ]
+    if for_training:
+        problems += _spelled_alike(names)
     sources: list[Source] = []
     left_out: list[str] = []
     labels: list[str] = []
@@ -269,7 +272,7 @@ def first_genre(genres: Sequence[str]) -> str:
 
 def genre_key(genre: str) -> str:
     """Return what is equal for spellings of one genre: ``Hip-Hop``, ``hip hop``, ``HipHop``."""
-    text = genre.casefold().replace("&", "and").replace("'n'", "and")
+    text = unicodedata.normalize("NFC", genre.casefold()).replace("&", "and").replace("'n'", "and")
     return "".join(character for character in text if character.isalnum())
 
 
@@ -336,6 +339,18 @@ def _entries(folder: Path) -> list[Path]:
 
 def _order(source: Source) -> tuple[str, bytes]:
     return source.genre, os.fsencode(source.path)
+
+
+def _spelled_alike(names: Iterable[str]) -> list[str]:
+    alike: dict[str, list[str]] = {}
+    for name in sorted(names):
+        alike.setdefault(genre_key(name) or name, []).append(name)
+    return [
+        f"{' and '.join(found)}: genre folders that differ in case, spaces, hyphens or the encoding of "
+        "accents only are one genre, put their tracks into one or rename them"
+        for found in alike.values()
+        if len(found) > 1
+    ]
 
 
 def _is_text(name: str) -> bool:

@@ -44,8 +44,8 @@ def evaluate(
 ) -> Evaluation:
     """Measure a bundle on the tracks of a corpus and write the report.
 
-    Genre folders whose name is one of the bundle's labels (spelled alike but for case, spaces and hyphens)
-    are what it should say; all other folders are music outside the labels.
+    Genre folders whose name is one of the bundle's labels (exactly, else spelled alike but for case, spaces
+    and hyphens) are what it should say; all other folders are music outside the labels.
 
     Parameters
     ----------
@@ -69,8 +69,7 @@ def evaluate(
     UsageError
         The report cannot be written there, or a file of another origin is in its place.
     """
-    known = {genre_key(label): label for label in bundle.labels}
-    renamed = {name: known.get(genre_key(name), name) for name in (*corpus.labels, *corpus.outside)}
+    renamed = {name: _said(name, bundle) for name in (*corpus.labels, *corpus.outside)}
     inside = tuple(label for label in bundle.labels if label in renamed.values())
     if not inside:
         raise CorpusError(
@@ -114,6 +113,14 @@ def evaluate(
             report,
         )
     return Evaluation(metrics, page, prepared.notes, prepared.problems)
+
+
+def _said(folder: str, bundle: Bundle) -> str:
+    """Return the label that a genre folder stands for, or its own name."""
+    if folder in (*bundle.labels, *bundle.outside_labels):
+        return folder
+    key = genre_key(folder)
+    return next((label for label in bundle.labels if key and genre_key(label) == key), folder)
 
 
 def _card(bundle: Bundle) -> dict[str, str]:

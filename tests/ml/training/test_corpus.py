@@ -1,6 +1,7 @@
 """What can be learnt from is found; what cannot be is said before time is spent."""
 
 import os
+import unicodedata
 from pathlib import Path
 
 import pytest
@@ -163,6 +164,20 @@ def test_empty_files_are_left_out_and_named(tmp_path):
 @pytest.mark.parametrize("spelling", ["Hip-Hop", "hip hop", "HipHop", "HIP  HOP"])
 def test_spellings_of_one_genre_are_one(spelling):
     assert genre_key(spelling) == genre_key("Hip-Hop")
+
+
+@pytest.mark.parametrize("outside", [(), ("rock",)])
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [("Rock", "rock"), (unicodedata.normalize("NFD", "Électro"), unicodedata.normalize("NFC", "Électro"))],
+    ids=["case", "accent"],
+)
+def test_two_genre_folders_of_one_genre_are_no_two_labels(tmp_path, one, other, outside):
+    fill(tmp_path, **{one: 10, other: 10, "Jazz": 10})
+    outside = [name for name in outside if name == other]
+    with pytest.raises(CorpusError, match=f"{one} and {other}: genre folders that differ in case"):
+        from_folders(tmp_path, outside=outside)
+    assert len(from_folders(tmp_path, for_training=False).labels) == 3
 
 
 def test_a_library_gives_labels_in_the_most_frequent_spelling(tmp_path):

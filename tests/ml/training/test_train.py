@@ -5,6 +5,7 @@ import json
 import resource
 import subprocess
 import sys
+import unicodedata
 from dataclasses import replace
 
 import numpy as np
@@ -252,6 +253,22 @@ def test_evaluation_of_the_same_tracks_finds_labels_by_any_spelling(trained, tmp
     assert (
         json.loads((tmp_path / "out" / "metrics.json").read_text())["accuracy"] == found.metrics["accuracy"]
     )
+
+
+def test_evaluation_takes_a_folder_for_the_label_of_the_same_name_before_one_that_is_spelled_alike(
+    trained, tmp_path
+):
+    folder, _ = trained
+    accented = {form: unicodedata.normalize(form, "Électro") for form in ("NFC", "NFD")}
+    make_corpus(tmp_path / "other", tracks=4, genres=("High", "high", accented["NFD"]))
+    bundle = replace(load_bundle(folder / "mine"), labels=("High", accented["NFC"]), outside_labels=("high",))
+    corpus = from_folders(tmp_path / "other", for_training=False)
+    found = evaluate(
+        bundle, corpus, ingredients(tmp_path), report=tmp_path / "out", listener=Silent()
+    ).metrics
+    counted = {name: genre["tracks"] for name, genre in found["per_genre"].items()}
+    assert counted == {"High": 4, accented["NFC"]: 4}
+    assert {name: kind["tracks"] for name, kind in found["outside"]["kinds"].items()} == {"high": 4}
 
 
 def test_an_evaluation_does_not_write_into_a_bundle(trained, tmp_path):
