@@ -16,7 +16,7 @@ from genretagd.errors import GenretagdError, MissingExtraError, ModelError, Usag
 
 if TYPE_CHECKING:
     from genretagd.ml.frontend import FrontEnd
-    from genretagd.ml.training.corpus import Corpus
+    from genretagd.ml.training.corpus import Corpus, TaggedFile
     from genretagd.ml.training.recipe import Recipe
 
 NEEDED = {
@@ -71,7 +71,8 @@ def found_corpus(
     if library is not None:
         if not library.is_dir():
             raise UsageError(f"{library}: no such folder")
-        return from_library(library, _tagged_files(library), outside=outside, min_tracks=min_tracks)
+        files, unreadable = _tagged_files(library)
+        return from_library(library, files, unreadable=unreadable, outside=outside, min_tracks=min_tracks)
     assert dataset is not None
     corpus = from_folders(dataset, outside=outside, min_tracks=min_tracks, for_training=for_training)
     sources = tuple(
@@ -240,21 +241,28 @@ def _typed(name: str, text: str, kind: type) -> Any:
         raise UsageError(f"--set {name}={text}: must be of type {kind.__name__}") from exc
 
 
-def _tagged_files(library: Path) -> list[Any]:
+def _tagged_files(library: Path) -> tuple[list[TaggedFile], list[str]]:
+    """Read what the files of a library say, hidden ones aside; and tell what cannot be read."""
     from genretagd.ml.training.artists import read_artist
     from genretagd.ml.training.corpus import AUDIO_SUFFIXES, TaggedFile
+    from genretagd.ml.training.pictures import printable
     from genretagd.tagging.store import FileTagStore
 
     store = FileTagStore()
-    found = []
-    for folder, _, names in os.walk(library):
+    found: list[TaggedFile] = []
+    unreadable: list[str] = []
+
+    def unlisted(exc: OSError) -> None:
+        unreadable.append(f"{printable(Path(exc.filename))}: cannot be listed ({exc.strerror})")
+
+    for folder, inner, names in os.walk(library, onerror=unlisted):
+        inner[:] = sorted(name for name in inner if not name.startswith("."))
         for name in sorted(names):
             path = Path(folder) / name
             if path.suffix.lower() not in AUDIO_SUFFIXES or name.startswith("."):
                 continue
             try:
-                genres = store.read_genres(path).genres
-            except GenretagdError:
-                continue
-            found.append(TaggedFile(path, genres, read_artist(path)))
-    return found
+                found.append(TaggedFile(path, store.read_genres(path).genres, read_artist(path)))
+            except GenretagdError as exc:
+                unreadable.append(str(exc))
+    return found, unreadable

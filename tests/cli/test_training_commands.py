@@ -10,6 +10,7 @@ import shutil
 import pytest
 from PIL import Image
 
+from genretagd.cli.training import _tagged_files
 from genretagd.errors import UsageError
 from genretagd.ml.bundle import locate_bundle
 
@@ -249,6 +250,19 @@ def test_the_trunk_of_a_sound_bundle_is_kept(planned, tmp_path):
     shutil.copytree(locate_bundle(), tmp_path / "base")
     assert planned("--base", tmp_path / "base").base == tmp_path / "base" / "model.keras"
     assert planned("--base", "default").base == locate_bundle() / "model.keras"
+
+
+def test_of_a_library_hidden_files_are_not_learnt_from_and_unreadable_ones_are_named(music):
+    for folder in (".Trash-1000/files", "beta/.cache"):
+        (music / folder).mkdir(parents=True)
+        shutil.copyfile(music / "beta" / "wav.wav", music / folder / "deleted.wav")
+    (music / "alpha" / "damaged.flac").write_bytes(b"fLaC garbage" * 100)
+    files, unreadable = _tagged_files(music)
+    assert [file.path.relative_to(music).as_posix() for file in files] == [
+        "alpha/aac.m4a", "alpha/flac.flac", "alpha/mp3.mp3", "beta/mp3.mp3", "beta/wav.wav",
+    ]  # fmt: skip
+    assert len(unreadable) == 1
+    assert unreadable[0].startswith(f"{music / 'alpha' / 'damaged.flac'}: ")
 
 
 @needs_training

@@ -84,6 +84,10 @@ class Corpus:
         Sorted by genre and path.
     left_out : tuple of str
         What was not taken and why, one message each.
+    unreadable : tuple of str
+        Files whose tags could not be read, and why.
+    from_tags : bool
+        Labels come from tags: one with too few usable tracks is left out, where a folder's is refused.
     """
 
     root: Path
@@ -91,6 +95,8 @@ class Corpus:
     outside: tuple[str, ...]
     sources: tuple[Source, ...]
     left_out: tuple[str, ...] = ()
+    unreadable: tuple[str, ...] = ()
+    from_tags: bool = False
 
     def counts(self) -> dict[str, int]:
         """Return the number of tracks of each label, outside names last."""
@@ -166,7 +172,12 @@ def from_folders(
 
 
 def from_library(
-    root: Path, files: Iterable[TaggedFile], *, outside: Sequence[str] = (), min_tracks: int = 10
+    root: Path,
+    files: Iterable[TaggedFile],
+    *,
+    unreadable: Sequence[str] = (),
+    outside: Sequence[str] = (),
+    min_tracks: int = 10,
 ) -> Corpus:
     """Take labels from the genres that a library's files carry, groups from their artists.
 
@@ -177,13 +188,13 @@ def from_library(
     Raises
     ------
     CorpusError
-        Fewer than two genres remain.
+        Fewer than two genres remain, or no file is of a genre named as outside.
     """
     spellings: dict[str, Counter[str]] = {}
     taken: list[tuple[str, TaggedFile]] = []
     untagged = 0
     for file in sorted(files, key=lambda file: os.fsencode(file.path)):
-        spelling = first_genre(file.genres)
+        spelling = unicodedata.normalize("NFC", first_genre(file.genres))
         key = genre_key(spelling)
         if key in MEANINGLESS:
             untagged += 1
@@ -212,20 +223,36 @@ def from_library(
         if key not in kept
     ]
     labels = sorted(names[key] for key in kept if key not in foreign)
+    found = ", ".join(f"{names[key]} ({count})" for key, count in counts.most_common(12)) or "none"
+    if unreadable:
+        found += f" ({_number(len(unreadable), 'file')} could not be read, such as {unreadable[0]})"
+    problems = [
+        f"{name}: no file of this genre in {printable(root)}, genres found: {found}"
+        for key, name in foreign.items()
+        if key not in counts
+    ]
     if len(labels) < 2:
-        found = ", ".join(f"{names[key]} ({count})" for key, count in counts.most_common(12)) or "none"
-        raise CorpusError(
+        problems.append(
             f"{printable(root)}: {_number(len(labels), 'genre')} with at least {min_tracks} tracks, "
             f"two are needed; genres found: {found}; lower --min-tracks or tag more files"
         )
+    if problems:
+        raise CorpusError("\n".join(problems))
     sources = [
         Source(file.path, "audio", names[key], track_id_of(file.path), artist=file.artist)
         for key, file in taken
         if key in kept
     ]
     sources.sort(key=_order)
-    present = tuple(name for key, name in foreign.items() if key in kept)
-    return Corpus(root, tuple(labels), present, tuple(sources), tuple(left_out))
+    return Corpus(
+        root,
+        tuple(labels),
+        tuple(foreign.values()),
+        tuple(sources),
+        tuple(left_out),
+        tuple(unreadable),
+        from_tags=True,
+    )
 
 
 def from_pool(root: Path) -> tuple[Source, ...]:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from genretagd.errors import CorpusError
 from genretagd.ml.bundle import ExcerptChoice
 from genretagd.ml.frontend import FloatArray, FrontEnd
-from genretagd.ml.training import replicas, splits, targets
+from genretagd.ml.training import enough, replicas, targets
 from genretagd.ml.training.corpus import Corpus, Source, from_pool
 from genretagd.ml.training.groups import Grouping, Row, assign, find_table, read_table
 from genretagd.ml.training.lessons import FOREIGN, HIDDEN, UNKNOWN, Material
@@ -141,8 +141,9 @@ def prepare(
         )
     genres = {row.genre for row in pool_rows.values()}
     said = (*_heard([*own, *pool], opinions), *_unused(ingredients.pool_genres or {}, genres))
-    names = (*corpus.labels, *corpus.outside)
-    _check(own, corpus, ingredients, parts, assign(own, table=table, pattern=pattern))
+    least = ingredients.min_tracks
+    grouping = assign(own, table=table, pattern=pattern)
+    enough.check(own, grouping.groups, corpus, min_tracks=least, parts=parts)
 
     sources = [*own, *pool]
     drawn = draw_all(
@@ -154,10 +155,16 @@ def prepare(
         jobs=ingredients.jobs,
         listener=listener,
     )
-    problems = [*problems, *more, *drawn.problems]
+    problems = [*corpus.unreadable, *problems, *more, *drawn.problems]
     drawable = [
         (source, path) for source, path in zip(sources, drawn.pictures, strict=True) if path is not None
     ]
+    if corpus.from_tags:
+        own = [source for source, _ in drawable if source.genre]
+        groups = assign(own, table=table, pattern=pattern).groups
+        corpus = enough.without_small(own, groups, corpus, min_tracks=least, parts=parts)
+        wanted = ("", *corpus.labels, *corpus.outside)
+        drawable = [(source, path) for source, path in drawable if source.genre in wanted]
     listener.stage("reading spectrograms", 0)
     pictures, kept, unreadable = gather(
         [path for _, path in drawable],
@@ -176,7 +183,7 @@ def prepare(
         pattern=pattern,
         copies=[c for c in (_below(c, count) for c in copies) if len(c) > 1],
     )
-    _check(own, corpus, ingredients, parts, grouping)
+    enough.check(own, grouping.groups, corpus, min_tracks=least, parts=parts)
 
     outside = _outside_names(corpus, ingredients.pool_genres or {})
     logits = (*corpus.labels, *outside)
@@ -196,7 +203,6 @@ def prepare(
         outside,
         opinions,
     )
-    assert names == logits[: len(names)]
     return Prepared(
         material,
         np.asarray([*grouping.groups, *pool_groups]),
@@ -311,27 +317,6 @@ def _look(sources: Sequence[Source], front_end: FrontEnd) -> tuple[list[Source],
         more = [f"... and {hidden} more like these"] if hidden > 0 else []
         raise CorpusError("\n".join([*foreign[:SHOWN_PROBLEMS], *more]))
     return kept, problems
-
-
-def _check(
-    own: Sequence[Source], corpus: Corpus, ingredients: Ingredients, parts: int, grouping: Grouping
-) -> None:
-    if not parts:
-        if not own:
-            raise CorpusError(f"{corpus.root}: not one usable file in it")
-        return
-    problems = []
-    labels = np.asarray([(*corpus.labels, *corpus.outside).index(source.genre) for source in own], np.int32)
-    for number, name in enumerate(corpus.labels):
-        usable = int((labels == number).sum())
-        if usable < ingredients.min_tracks:
-            problems.append(
-                f"{name}: only {usable} usable tracks, a genre needs at least {ingredients.min_tracks}; "
-                "add tracks, remove the folder, or lower --min-tracks"
-            )
-    if problems:
-        raise CorpusError("\n".join(problems))
-    splits.check_groups(labels, grouping.groups, corpus.labels, parts=parts)
 
 
 def _below(copy: Sequence[int], count: int) -> tuple[int, ...]:

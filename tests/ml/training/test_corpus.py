@@ -196,6 +196,21 @@ def test_a_library_gives_labels_in_the_most_frequent_spelling(tmp_path):
     assert {source.artist for source in corpus.sources} == {f"Artist {n}" for n in range(4)}
 
 
+def test_a_genre_of_a_library_is_one_however_its_accents_are_encoded(tmp_path):
+    genres = [unicodedata.normalize(form, "Chanson française") for form in ("NFC", "NFD", "NFD")] * 4
+    genres += ["Rock"] * 12
+    files = [TaggedFile(tmp_path / f"{n}.mp3", (genre,), f"Artist {n % 4}") for n, genre in enumerate(genres)]
+    assert from_library(tmp_path, files).counts() == {genres[0]: 12, "Rock": 12}
+
+
+def test_an_outside_genre_that_no_file_of_a_library_has_is_refused(tmp_path):
+    genres = ["Blues", "Jazz", "Rock"] * 12
+    files = [TaggedFile(tmp_path / f"{n}.mp3", (genre,), f"Artist {n}") for n, genre in enumerate(genres)]
+    assert from_library(tmp_path, files, outside=["blues"]).outside == ("blues",)
+    with pytest.raises(CorpusError, match=r"Bluess: no file of this genre in .*found: Blues \(12\), Jazz"):
+        from_library(tmp_path, files, outside=["Bluess", "rock"])
+
+
 def test_a_library_of_one_genre_is_refused_with_what_was_found(tmp_path):
     files = [TaggedFile(tmp_path / f"{n}.mp3", ("Rock",)) for n in range(30)]
     with pytest.raises(CorpusError, match=r"Rock \(30\)"):
