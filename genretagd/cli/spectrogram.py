@@ -20,14 +20,23 @@ def spectrogram(
     """Write each track's log-mel spectrogram as a grey PNG that says how it was made; finished ones stay."""
     from genretagd.cli.progress import ProgressReporter
     from genretagd.cli.training import found_corpus, require_training
-    from genretagd.errors import EXIT_SOME_FAILED
+    from genretagd.errors import EXIT_SOME_FAILED, CorpusError, UsageError
 
     require_training(("librosa", "PIL"))
     from genretagd.ml.bundle import ExcerptChoice
     from genretagd.ml.frontend import FrontEnd
+    from genretagd.ml.training.corpus import genre_home
     from genretagd.ml.training.spectra import draw_all, folder_place, mel_filter_bank
 
+    if output.resolve().is_relative_to(dataset.resolve()):
+        raise UsageError(
+            f"{output}: lies in {dataset}, where its pictures would take the place of the audio, "
+            "write into a folder elsewhere"
+        )
     corpus = found_corpus(dataset, None, for_training=False)
+    audio = sum(source.kind == "audio" for source in corpus.sources)
+    if not audio:
+        raise CorpusError(f"{genre_home(dataset)}: no audio in it, these are spectrograms already")
     front_end = FrontEnd()
     with ProgressReporter() as progress:
         drawn = draw_all(
@@ -39,7 +48,6 @@ def spectrogram(
             jobs=jobs or os.cpu_count() or 1,
             listener=progress,
         )
-    audio = sum(source.kind == "audio" for source in corpus.sources)
     failed = len(drawn.problems)
     print(f"{drawn.made} written, {audio - drawn.made - failed} there already, {failed} failed: {output}")
     if failed:

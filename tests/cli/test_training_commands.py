@@ -73,6 +73,22 @@ def test_spectrogram_names_a_damaged_file_and_goes_on(genretagd, music, tmp_path
     assert result.out.startswith("5 written, 0 there already, 1 failed")
 
 
+@pytest.mark.parametrize("place", [".", "spectrograms", "alpha/pictures"])
+def test_spectrogram_does_not_write_where_its_pictures_would_hide_the_audio(genretagd, music, place):
+    result = genretagd("spectrogram", music, music / place, "--jobs", 1)
+    assert result.status == 2
+    assert f"lies in {music}, where its pictures would take the place of the audio" in result.err
+    assert not list(music.rglob("*.png"))
+
+
+def test_spectrogram_says_where_there_is_no_audio(genretagd, music, tmp_path):
+    genretagd("spectrogram", music, tmp_path / "out", "--jobs", 1)
+    (tmp_path / "out").rename(music / "spectrograms")
+    result = genretagd("spectrogram", music, tmp_path / "more", "--jobs", 1)
+    assert result.status == 2
+    assert f"{music / 'spectrograms'}: no audio in it, these are spectrograms already" in result.err
+
+
 def test_spectrogram_leaves_a_picture_that_is_not_its_own(genretagd, music, tmp_path):
     cover = tmp_path / "out" / "alpha" / "mp3.png"
     cover.parent.mkdir(parents=True)
