@@ -60,6 +60,10 @@ class Material:
         """Number of logits."""
         return len(self.label_names) + len(self.outside_names)
 
+    def single(self) -> NDArray[np.bool_]:
+        """Say of each track whether it has one excerpt only: opinions concern no others."""
+        return np.equal(np.bincount(self.pictures.track_of, minlength=len(self.ids)), 1)
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Taught:
@@ -108,10 +112,9 @@ def teachers_of(material: Material, *parts: NDArray[np.int32]) -> list[Taught]:
 
 
 def heard(material: Material, tracks: NDArray[np.int32], teachers: Sequence[Taught]) -> NDArray[np.bool_]:
-    """Say of each track whether any teacher has heard it."""
-    return np.asarray(
-        [any(material.ids[track] in taught.scores for taught in teachers) for track in tracks], np.bool_
-    )
+    """Say of each track whether there is an opinion on it that can be learnt."""
+    known = [any(material.ids[track] in taught.scores for taught in teachers) for track in tracks]
+    return np.asarray(known, np.bool_) & material.single()[tracks]
 
 
 def labelled(

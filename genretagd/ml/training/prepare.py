@@ -140,7 +140,8 @@ def prepare(
             f"--group-pattern {pattern.pattern!r}: finds nothing in any file name, such as {own[0].track_id}"
         )
     genres = {row.genre for row in pool_rows.values()}
-    said = (*_heard([*own, *pool], opinions), *_unused(ingredients.pool_genres or {}, genres))
+    unused = _unused(ingredients.pool_genres or {}, genres)
+    _check_opinions([*own, *pool], opinions)
     least = ingredients.min_tracks
     grouping = assign(own, table=table, pattern=pattern)
     enough.check(own, grouping.groups, corpus, min_tracks=least, parts=parts)
@@ -209,7 +210,11 @@ def prepare(
         grouping,
         tuple(_shown(source) for source in sources),
         tuple(problems),
-        _notes(corpus, grouping, tracks=len(own), problems=problems, echoes=echoes) + said,
+        (
+            *_notes(corpus, grouping, tracks=len(own), problems=problems, echoes=echoes),
+            *_heard(material),
+            *unused,
+        ),
     )
 
 
@@ -246,20 +251,28 @@ def _opinions(files: Sequence[Path]) -> dict[str, dict[str, NDArray[np.float32]]
     return found
 
 
-def _heard(
+def _check_opinions(
     sources: Sequence[Source], opinions: Mapping[str, Mapping[str, NDArray[np.float32]]]
-) -> tuple[str, ...]:
-    """Say of how many tracks each teacher has an opinion; refuse one that has none."""
-    notes = []
+) -> None:
+    """Refuse a teacher that has no opinion on any track: its ids must be others."""
     for name, scores in opinions.items():
-        known = sum(source.track_id in scores for source in sources)
-        if not known:
+        if not any(source.track_id in scores for source in sources):
             raise CorpusError(
                 f"{name}: no opinion on any track there is (it knows {next(iter(scores), 'none')}, "
                 f"the corpus has {sources[0].track_id}), its ids must be file names without suffixes"
             )
-        notes.append(f"{name}: opinions on {known} of {len(sources)} tracks.")
-    return tuple(notes)
+
+
+def _heard(material: Material) -> list[str]:
+    """Say of how many tracks each teacher has an opinion, and how many of these have several excerpts."""
+    single = material.single()
+    notes = []
+    for name, scores in material.opinions.items():
+        known = [track for track, track_id in enumerate(material.ids) if track_id in scores]
+        several = sum(not single[track] for track in known)
+        more = f"; {several} of them have several excerpts and teach a guess of their genre at most"
+        notes.append(f"{name}: opinions on {len(known)} of {len(single)} tracks{more if several else ''}.")
+    return notes
 
 
 def _unused(pool_genres: Mapping[str, str], stated: Iterable[str]) -> list[str]:

@@ -1,14 +1,15 @@
 """What is found becomes material: each track with what is known of it, and no more."""
 
+import numpy as np
 import pytest
 from spectrograms import EXCERPTS, make_corpus, picture, record
 
 from genretagd.errors import CorpusError
 from genretagd.ml.frontend import FrontEnd
+from genretagd.ml.training import lessons
 from genretagd.ml.training.corpus import TaggedFile, from_folders, from_library
-from genretagd.ml.training.lessons import UNKNOWN
 from genretagd.ml.training.listener import Silent
-from genretagd.ml.training.pictures import write_picture
+from genretagd.ml.training.pictures import Excerpt, write_picture
 from genretagd.ml.training.prepare import Ingredients, prepare
 from genretagd.ml.training.spectra import Drawn
 
@@ -30,8 +31,27 @@ def test_each_pools_table_speaks_of_its_own_tracks_only(tmp_path):
         corpus, ingredients(tmp_path, pools=pools), work=tmp_path / "work", parts=3, listener=Silent()
     )
     assert found.material.ids[-3:] == ("0001",) * 3
-    assert found.material.labels[-3:].tolist() == [0, 1, UNKNOWN]
+    assert found.material.labels[-3:].tolist() == [0, 1, lessons.UNKNOWN]
     assert found.groups[-3:].tolist() == ["pool:High group", "pool:Low group", "pool alone:26"]
+
+
+def test_opinions_on_tracks_of_several_excerpts_are_counted_and_nobody_has_heard_those(tmp_path):
+    for number in range(3):
+        columns = 774 if number else 387
+        shown = tuple(Excerpt(40.0 * part, 387) for part in range(columns // 387))
+        values = picture("Low", seed=900 + number, columns=columns)
+        write_picture(tmp_path / "pool" / f"p{number}.png", values, record(excerpts=shown))
+    np.savez(tmp_path / "sage.npz", id=np.array(["p0", "p1", "x"]), tags=np.full((3, 28, 5), 0.5, np.float32))
+    corpus = from_folders(make_corpus(tmp_path / "corpus"))
+    asked = ingredients(tmp_path, pools=(tmp_path / "pool",), teachers=(tmp_path / "sage.npz",))
+    found = prepare(corpus, asked, work=tmp_path / "work", parts=3, listener=Silent())
+    told = (
+        "sage: opinions on 2 of 27 tracks; 1 of them have several excerpts and teach a guess of their genre"
+    )
+    assert [note for note in found.notes if note.startswith("sage")] == [f"{told} at most."]
+    pool = np.flatnonzero(found.material.pooled).astype(np.int32)
+    teachers = lessons.teachers_of(found.material, pool)
+    assert lessons.heard(found.material, pool, teachers).tolist() == [True, False, False]
 
 
 @pytest.mark.parametrize("damaged", [(), ("Low",), ("Low", "High")], ids=["none", "one genre", "two genres"])
