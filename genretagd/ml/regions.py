@@ -87,13 +87,13 @@ def _skip_trailing(stream: BinaryIO, start: int, size: int) -> int:
 
 def _trailing_tag(stream: BinaryIO, end: int) -> int:
     """Return the length of the tag that ends at an offset; 0 where none does."""
-    if _at(stream, end - ID3V1_BYTES, 3) == b"TAG":
-        return ID3V1_BYTES
     footer = _at(stream, end - APE_FOOTER_BYTES, APE_FOOTER_BYTES)
     if footer[:8] == b"APETAGEX":
         length = int.from_bytes(footer[12:16], "little")
         has_header = bool(int.from_bytes(footer[20:24], "little") & 1 << 31)
         return length + (APE_FOOTER_BYTES if has_header else 0)
+    if _at(stream, end - ID3V1_BYTES, 3) == b"TAG":  # an APEv2 tag may have these letters there as well
+        return ID3V1_BYTES
     lyrics = _at(stream, end - LYRICS_FOOTER_BYTES, LYRICS_FOOTER_BYTES)
     if lyrics[6:] == b"LYRICS200" and lyrics[:6].isdigit():
         return int(lyrics[:6]) + LYRICS_FOOTER_BYTES

@@ -91,6 +91,7 @@ def test_one_changed_byte_of_audio_changes_the_digest(tmp_path, name, place):
     [
         pytest.param(ID3V1, id="id3v1"),
         pytest.param(ape_tag(b"Jazz"), id="ape"),
+        pytest.param(ape_tag(b"J" * 53), id="ape-with-tag-where-id3v1-has-it"),
         pytest.param(ape_tag(b"Jazz" * 9000) + ID3V1, id="ape-id3v1"),
         pytest.param(ape_tag(b"Jazz") + lyrics3() + ID3V1, id="ape-lyrics3-id3v1"),
     ],
