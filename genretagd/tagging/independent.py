@@ -73,9 +73,9 @@ def _id3_view(file: BinaryIO) -> View:
         return (), []
 
 
-def _id3_within(kind: Callable[[BinaryIO], Any]) -> Callable[[BinaryIO], View]:
+def _id3_within(kind: Callable[..., Any]) -> Callable[[BinaryIO], View]:
     def read(file: BinaryIO) -> View:
-        return _frames(kind(file).tags)
+        return _frames(kind(file, load_v1=False).tags)
 
     return read
 

@@ -14,7 +14,7 @@ from tag_cases import CASES, OLD, Case
 from tag_layouts import mp4_two_frees
 from tag_streams import apev2, genre_frame, id3_tag, raw
 
-from genretagd.domain import TagChange, WriteOptions
+from genretagd.domain import Provenance, TagChange, WriteOptions
 from genretagd.errors import TagError
 from genretagd.tagging.formats.ogg import _with_checksum
 from genretagd.tagging.splice import Splice, Window, kept, new_size, normalised
@@ -102,6 +102,16 @@ def test_what_an_apev2_header_says_besides_is_kept(returns: Callable[[bytes, str
     tag = bytearray(apev2(Title="A title", Genre="Zouk"))
     tag[24:32] = b"reserved"
     assert b"reserved" in returns(raw("wavpack.wv") + bytes(tag), ".wv")
+
+
+@pytest.mark.parametrize("name", ["wav", "aiff", "dff", "dsf"])
+def test_letters_like_id3v1_at_the_end_of_a_chunk_are_not_taken_for_it(
+    name: str, place: Place, tag: Tag
+) -> None:
+    for length in range(40, 70):  # the shorter genre leaves padding behind GENRETAGD_MODEL
+        path = place(BY_ID[name])
+        tag(path, ["x" * 200])
+        tag(path, ["x" * length], provenance=Provenance("default-1@abc", 0.5))
 
 
 def test_an_apev2_header_unlike_its_footer_is_left_alone(tmp_path: Path, store: FileTagStore) -> None:
