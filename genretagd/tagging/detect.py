@@ -71,13 +71,13 @@ def _stream(window: Window) -> Document:
         return flac.parse(window)
     for magic, name in _APE_STREAMS:
         if head.startswith(magic):
-            return stream.parse(window, name, ape_first=True)
+            return stream.parse(window, name, own="APEv2")
     if head[:4] in {b"TTA1", b"TTA2"}:
-        return stream.parse(window, "TTA", ape_first=False)
+        return stream.parse(window, "TTA", own="ID3v2")
     if len(head) > 1 and head[0] == 0xFF and head[1] & 0xF6 == 0xF0 and _is_adts(window, start):
-        return stream.parse(window, "AAC", ape_first=False)
+        return stream.parse(window, "AAC", own="ID3v2")
     if _has_mpeg_frames(window, start):
-        return stream.parse(window, "MP3", ape_first=False)
+        return stream.parse(window, "MP3", own="ID3v2")
     raise UnsupportedError("not an audio file we know")
 
 

@@ -113,11 +113,6 @@ def restored(document: Document, fields: Mapping[str, tuple[str, ...]]) -> list[
     return result
 
 
-def untouched(tag: Tag) -> list[tuple[str, bytes]]:
-    """Return the elements of a tag that no write may change, in order."""
-    return [(e.name, e.raw) for e in tag.elements if e.name not in tag.row.touched]
-
-
 def _is_touched(tag: Tag, id3v1: Id3v1Policy) -> bool:
     if tag.role == "step":
         return any(e.name in tag.row.genre_names for e in tag.elements)

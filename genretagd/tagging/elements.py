@@ -62,6 +62,9 @@ class Tag:
     exact : bool
         Whether padding and sizes shall be exactly these, as when a former state is put back;
         otherwise growing and shrinking use padding up and give it back.
+    inherited : tuple of Element
+        What a poorer tag of the file says, such as ID3v1, as fields of this kind: the first that it
+        gets. Many readers look at the poorer one only where there is no other.
     """
 
     kind: str
@@ -73,10 +76,17 @@ class Tag:
     shape: str = ""
     role: Role = "primary"
     exact: bool = False
+    inherited: tuple[Element, ...] = ()
 
     def values(self, name: str) -> tuple[str, ...]:
         """Return the values of a field, in order."""
         return tuple(v for e in self.elements if e.name == name for v in self.row.decode(e.name, e.raw))
+
+    @property
+    def others(self) -> tuple[Element, ...]:
+        """Return the fields that no write may change, in order."""
+        touched = self.row.touched
+        return tuple(e for e in self.elements if e.name not in touched)
 
     @property
     def genres(self) -> tuple[str, ...]:
@@ -107,6 +117,13 @@ class Document(Protocol):
         """
 
 
+def inherited(row: FieldRow, plain: Mapping[str, bytes]) -> tuple[Element, ...]:
+    """Return what a poorer tag says, as Latin-1 text by plain names, in fields of a row's kind."""
+    return tuple(
+        Element(name, row.latin(name, plain[known])) for known, name in row.plain.items() if plain.get(known)
+    )
+
+
 def with_values(tag: Tag, values: Mapping[str, Sequence[str]]) -> Tag:
     """Return a tag whose fields of ours hold the given values, and none of ours besides.
 
@@ -124,13 +141,13 @@ def with_values(tag: Tag, values: Mapping[str, Sequence[str]]) -> Tag:
         ]
     except (UnicodeEncodeError, struct.error, OverflowError) as exc:
         raise UnsupportedError(f"a genre that no {tag.kind} tag can hold") from exc
-    touched = tag.row.touched
-    first = next((i for i, e in enumerate(tag.elements) if e.name in touched), len(tag.elements))
-    before = [e for e in tag.elements[:first] if e.name not in touched]
-    after = [e for e in tag.elements[first:] if e.name not in touched]
-    if tag.present is False and not fresh:
+    if not tag.present and not fresh:
         return tag
-    return replace(tag, elements=(*before, *fresh, *after), present=True)
+    touched = tag.row.touched
+    elements = tag.elements or (tag.inherited if fresh else ())
+    first = next((i for i, e in enumerate(elements) if e.name in touched), len(elements))
+    after = [e for e in elements[first:] if e.name not in touched]
+    return replace(tag, elements=(*elements[:first], *fresh, *after), present=True)
 
 
 def with_growth(tag: Tag, sizes: tuple[int, ...], growth: int, *, largest: int) -> tuple[int, ...]:
@@ -164,12 +181,17 @@ def layout(tag: Tag) -> tuple[str, ...]:
     sizes = ",".join(map(str, tag.sizes))
     if len(sizes) + sum(len(e.raw) for _, e in touched) > LAYOUT_LIMIT:
         return ()
-    head = f"present={int(tag.present)} padding={tag.padding} sizes={sizes} shape={tag.shape}"
+    head = (
+        f"present={int(tag.present)} padding={tag.padding} sizes={sizes} shape={tag.shape}"
+        f" bare={int(not tag.others)}"
+    )
     return (head, *(f"{i} {e.raw.hex()} {e.name}" for i, e in touched))
 
 
 def from_layout(tag: Tag, lines: Sequence[str]) -> Tag:
     """Return a tag with its touched part put back as `layout` described it.
+
+    What the tag inherited when it got its first field comes and goes with that.
 
     Raises
     ------
@@ -177,7 +199,12 @@ def from_layout(tag: Tag, lines: Sequence[str]) -> Tag:
         The description is not one of ours.
     """
     known = dict(word.split("=", 1) for word in lines[0].split(" "))
-    elements = [e for e in tag.elements if e.name not in tag.row.touched]
+    elements = list(tag.others)
+    bare = known.get("bare", "0" if known["present"] == "1" else "1") == "1"
+    if bare and set(elements) <= set(tag.inherited):
+        elements = []
+    elif not bare and not elements:
+        elements = list(tag.inherited)
     for line in lines[1:]:
         index, raw, name = line.split(" ", 2)
         elements.insert(int(index), Element(name, bytes.fromhex(raw)))

@@ -19,8 +19,9 @@ ID3v1               genre                                 the first one that has
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Final
 
 from mutagen.id3 import TCON
@@ -31,6 +32,7 @@ MODEL: Final = "GENRETAGD_MODEL"
 CONFIDENCE: Final = "GENRETAGD_CONFIDENCE"
 LOCK: Final = "GENRETAGD_LOCK"
 NO_GENRE: Final = 255
+_NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +53,11 @@ class FieldRow:
         From an element's name and raw bytes to its values.
     genres : callable
         From a field's name and values to the genres they mean.
+    plain : mapping of str to str
+        What its fields for title, artist, album, date, comment and track are called, where it can
+        inherit them from a poorer tag.
+    latin : callable
+        From the name of such a field and Latin-1 text to the raw bytes of its element.
     """
 
     genre: str
@@ -63,6 +70,8 @@ class FieldRow:
     genres: Callable[[str, tuple[str, ...]], tuple[str, ...]] = lambda _name, found: tuple(
         v for v in found if v
     )
+    plain: Mapping[str, str] = field(default_factory=lambda: _NOTHING)
+    latin: Callable[[str, bytes], bytes] = lambda _name, text: text
 
     @property
     def touched(self) -> frozenset[str]:
@@ -70,9 +79,18 @@ class FieldRow:
         return frozenset({*self.genre_names, self.model, self.confidence} - {""})
 
 
+_PLAIN: Final = ("title", "artist", "album", "date", "comment", "track")
+
+
+def _called(*names: str) -> Mapping[str, str]:
+    return MappingProxyType(dict(zip(_PLAIN, names, strict=True)))
+
+
 def id3v2_row(version: int, *, plain_sizes: bool = False) -> FieldRow:
     """Return the row of ID3v2.2, 2.3 or 2.4 (whose frame sizes some programs wrote as plain numbers)."""
     genre, prefix = ("TCO", "TXX:") if version == 2 else ("TCON", "TXXX:")
+    date = "TYER" if version == 3 else "TDRC"
+    plain = _called("TIT2", "TPE1", "TALB", date, "COMM", "TRCK") if version > 2 else _NOTHING
     return FieldRow(
         genre=genre,
         genre_names=(genre,),
@@ -82,6 +100,8 @@ def id3v2_row(version: int, *, plain_sizes: bool = False) -> FieldRow:
         encode=lambda name, wanted: [store.id3_frame(version, name, wanted, plain_sizes=plain_sizes)],
         decode=lambda name, raw: store.id3_text(version, name, raw),
         genres=lambda _name, found: store.id3_genres(found),
+        plain=plain,
+        latin=lambda name, text: store.id3_latin_frame(version, name, text, plain_sizes=plain_sizes),
     )
 
 
@@ -93,6 +113,10 @@ def _id3v1_encode(_name: str, wanted: Sequence[str]) -> list[bytes]:
 
 def _id3v1_decode(_name: str, raw: bytes) -> tuple[str, ...]:
     return (TCON.GENRES[raw[0]],) if raw[0] < len(TCON.GENRES) else ()
+
+
+def _vorbis_encode(name: str, wanted: Sequence[str]) -> list[bytes]:
+    return [f"{name}={value}".encode("utf-8", "surrogateescape") for value in wanted]
 
 
 def _vorbis_decode(_name: str, raw: bytes) -> tuple[str, ...]:
@@ -132,8 +156,10 @@ VORBIS_ROW: Final = FieldRow(
     model=MODEL,
     confidence=CONFIDENCE,
     lock=LOCK,
-    encode=lambda name, wanted: [f"{name}={value}".encode("utf-8", "surrogateescape") for value in wanted],
+    encode=_vorbis_encode,
     decode=_vorbis_decode,
+    plain=_called("TITLE", "ARTIST", "ALBUM", "DATE", "COMMENT", "TRACKNUMBER"),
+    latin=lambda name, text: _vorbis_encode(name, [text.decode("latin-1")])[0],
 )
 
 MP4_ROW: Final = FieldRow(
@@ -172,6 +198,8 @@ APE_ROW: Final = FieldRow(
     lock=LOCK,
     encode=lambda name, wanted: [store.ape_item(name, wanted)],
     decode=lambda _name, raw: store.ape_values(raw),
+    plain=_called("Title", "Artist", "Album", "Year", "Comment", "Track"),
+    latin=lambda name, text: store.ape_item(name, [text.decode("latin-1")]),
 )
 
 INFO_ROW: Final = FieldRow(genre="IGNR", genre_names=("IGNR",), encode=_info_encode, decode=_info_decode)

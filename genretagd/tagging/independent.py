@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, BinaryIO, Final
 
 from mutagen.aiff import AIFF
-from mutagen.apev2 import APENoHeaderError, APEv2
+from mutagen.apev2 import TEXT, APENoHeaderError, APEv2
 from mutagen.asf import ASF
-from mutagen.dsdiff import DSDIFF
+from mutagen.dsdiff import DSDIFF, DSDIFFFile
 from mutagen.dsf import DSF
 from mutagen.flac import FLAC
-from mutagen.id3 import ID3, ID3NoHeaderError
+from mutagen.id3 import COMM, ID3, TDRC, TIT2, TPE1, ID3NoHeaderError, ParseID3v1
 from mutagen.mp4 import MP4
 from mutagen.oggflac import OggFLAC
 from mutagen.oggopus import OggOpus
@@ -26,10 +27,21 @@ View = tuple[tuple[str, ...], list[object]]
 """The genres, and everything else in a form that can be compared."""
 
 _OURS: Final = frozenset({MODEL.casefold(), CONFIDENCE.casefold()})
+_PLAIN: Final = (  # of ID3v1 as mutagen reads it, in APEv2, in Vorbis comments
+    ("TIT2", "Title", "TITLE"),
+    ("TPE1", "Artist", "ARTIST"),
+    ("TALB", "Album", "ALBUM"),
+    ("TYER", "Year", "DATE"),
+    ("COMM", "Comment", "COMMENT"),
+    ("TRCK", "Track", "TRACKNUMBER"),
+)
 
 
 def view(file: BinaryIO, kind: str) -> View | None:
     """Return how mutagen reads a file, or None for a container it does not know.
+
+    A field that only a poorer tag has, such as ID3v1, counts as one of the format's own tag, which takes
+    it along when it is made.
 
     Parameters
     ----------
@@ -54,23 +66,46 @@ def view(file: BinaryIO, kind: str) -> View | None:
         raise DamagedError(f"its tags cannot be parsed ({type(exc).__name__}: {exc})") from exc
 
 
-def _frames(tags: ID3 | None) -> View:
-    if tags is None:
-        return (), []
+def _id3v1(file: BinaryIO, version: int = 3) -> Mapping[str, Any]:
+    """Return the frames, of ID3v2.3 or 2.4, that an ID3v1 tag at the end of the file is as good as.
+
+    Of itself mutagen would take the three letters for one a few bytes too late as well, where those of
+    our own field names may lie, and a year with a comma for two; and it gives the comment a name,
+    under which other readers do not find it.
+    """
+    size = file.seek(0, os.SEEK_END)
+    file.seek(max(size - 131, 0))
+    tail = file.read()
+    if tail[-128:-125] != b"TAG" or b"APETAGEX" in {tail[:8], tail[-32:-24]}:
+        return {}
+    frames: dict[str, Any] = ParseID3v1(tail[-128:], 3) or {}
+    if version == 4 and "TYER" in frames:
+        frames["TDRC"] = TDRC(encoding=0, text=frames.pop("TYER").text)
+    if "COMM" in frames:
+        frames["COMM"] = COMM(encoding=0, lang="eng", desc="", text=frames["COMM"].text)
+    return frames
+
+
+def _frames(tags: ID3 | None, poorer: Iterable[Any] = ()) -> View:
+    found = dict(tags.items()) if tags is not None else {}
+    for frame in poorer:
+        found.setdefault(frame.HashKey, frame)
     kept = [
         (key, repr(frame))
-        for key, frame in tags.items()
+        for key, frame in found.items()
         if key not in {"TCON", f"TXXX:{MODEL}", f"TXXX:{CONFIDENCE}"}
     ]
-    genres = tags["TCON"].genres if "TCON" in tags else []
-    return tuple(genres), [*sorted(kept), *tags.unknown_frames]
+    genres = found["TCON"].genres if "TCON" in found else []
+    return tuple(genres), [*sorted(kept), *(tags.unknown_frames if tags is not None else ())]
 
 
 def _id3_view(file: BinaryIO) -> View:
     try:
-        return _frames(ID3(file, translate=False, load_v1=True))
+        tags = ID3(file, translate=False, load_v1=False)
     except ID3NoHeaderError:
-        return (), []
+        tags = None
+    of_version_3 = tags is not None and tags.version[1] != 4
+    return _frames(tags, _id3v1(file, 3 if of_version_3 else 4).values())
 
 
 def _id3_within(kind: Callable[..., Any]) -> Callable[[BinaryIO], View]:
@@ -78,6 +113,29 @@ def _id3_within(kind: Callable[..., Any]) -> Callable[[BinaryIO], View]:
         return _frames(kind(file, load_v1=False).tags)
 
     return read
+
+
+def _dsdiff_view(file: BinaryIO) -> View:
+    tags = DSDIFF(file, load_v1=False).tags
+    chunks = DSDIFFFile(file)
+    said = []
+    data = chunks["DIIN"].read() if "DIIN" in chunks else b""
+    while len(data) >= 16:
+        size, count = int.from_bytes(data[4:12], "big"), int.from_bytes(data[12:16], "big")
+        kind = {b"DITI": TIT2, b"DIAR": TPE1}.get(data[:4])
+        text = data[16 : min(16 + count, 12 + size)].split(b"\0")[0].strip().decode("latin-1")
+        if kind and text:
+            said.append(kind(encoding=0, text=[text]))
+        data = data[12 + size + size % 2 :]
+    return _frames(tags, said)
+
+
+def _flac_view(file: BinaryIO) -> View:
+    genres, others = _comments(FLAC)(file)
+    known = {other[0].casefold() for other in others if isinstance(other, tuple)}
+    v1 = _id3v1(file)
+    poorer = [(name, v1[of].text[0]) for of, _, name in _PLAIN if of in v1 and name.casefold() not in known]
+    return genres, [*others, *poorer]
 
 
 def _comments(kind: Callable[[BinaryIO], Any]) -> Callable[[BinaryIO], View]:
@@ -121,15 +179,18 @@ def _asf_view(file: BinaryIO) -> View:
 
 def _ape_view(file: BinaryIO) -> View:
     try:
-        tags = APEv2(file)
+        tags: Any = APEv2(file)
     except APENoHeaderError:
-        return (), []
+        tags = APEv2()
     genres = tuple(value for value in tags.get("Genre", ()) if value)
-    kept: Iterable[tuple[str, Any]] = tags.items()
     others: list[object] = [
-        (key, value.kind, str(value.value)) for key, value in kept if key.casefold() not in {"genre", *_OURS}
+        (key, value.kind, str(value.value))
+        for key, value in tags.items()
+        if key.casefold() not in {"genre", *_OURS}
     ]
-    return genres, others
+    v1 = _id3v1(file)
+    poorer = [(name, TEXT, str(v1[of].text[0])) for of, name, _ in _PLAIN if of in v1 and name not in tags]
+    return genres, [*others, *poorer]
 
 
 _READERS: Final[dict[str, Callable[[BinaryIO], View]]] = {
@@ -138,9 +199,9 @@ _READERS: Final[dict[str, Callable[[BinaryIO], View]]] = {
     "TTA": _id3_view,
     "WAV": _id3_within(WAVE),
     "AIFF": _id3_within(AIFF),
-    "DSDIFF": _id3_within(DSDIFF),
+    "DSDIFF": _dsdiff_view,
     "DSF": _id3_within(DSF),
-    "FLAC": _comments(FLAC),
+    "FLAC": _flac_view,
     "Ogg Vorbis": _comments(OggVorbis),
     "Ogg FLAC": _comments(OggFLAC),
     "Opus": _comments(OggOpus),

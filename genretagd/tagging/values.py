@@ -64,7 +64,16 @@ def id3_frame(version: int, name: str, values: Sequence[str], *, plain_sizes: bo
         body = description.encode("utf-16") + b"\0\0" + "\0".join(values).encode("utf-16")
     else:
         body = text.encode(_ENCODINGS[encoding])
-    body = bytes([encoding]) + body
+    return _id3_framed(version, identifier, bytes([encoding]) + body, plain_sizes=plain_sizes)
+
+
+def id3_latin_frame(version: int, name: str, text: bytes, *, plain_sizes: bool = False) -> bytes:
+    """Return the frame of a text, or comment, whose bytes stay what they are: some readers guess at them."""
+    body = b"\0" + text if name != "COMM" else b"\0eng\0" + text
+    return _id3_framed(version, name, body, plain_sizes=plain_sizes)
+
+
+def _id3_framed(version: int, identifier: str, body: bytes, *, plain_sizes: bool) -> bytes:
     if version == 2:
         return identifier.encode("ascii") + len(body).to_bytes(3, "big") + body
     size = synchsafe(len(body)) if version == 4 and not plain_sizes else len(body).to_bytes(4, "big")

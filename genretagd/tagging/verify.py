@@ -79,17 +79,26 @@ def _check_tags(intention: Intention, after: Document) -> None:
     for wanted in intention.tags:
         old = before[wanted.kind]
         new = found.pop(wanted.kind, None)
+        if not _keeps(old, wanted):
+            raise _refused(intention, f"the copy would lose or gain fields of its {wanted.kind} tag")
         if new is None or not new.present:
-            if wanted.present and wanted.elements and not wanted.exact:
+            if wanted.present and wanted.elements:
                 raise _refused(intention, f"the copy has lost its {wanted.kind} tag")
             continue
-        if old.present and edit.untouched(old) != edit.untouched(new):
+        if new.others != wanted.others:
             raise _refused(intention, f"the copy has lost or gained fields of its {wanted.kind} tag")
         for name in wanted.row.touched:
             if wanted.values(name) != new.values(name):
                 raise _refused(intention, f"the copy does not carry the field {name} as it should")
     if any(tag.present for tag in found.values()):
         raise _refused(intention, "the copy has a tag too many")
+
+
+def _keeps(old: Tag, wanted: Tag) -> bool:
+    """Return whether all a tag gains is what it inherits with its first field, or loses with its last."""
+    if old.others and wanted.others:
+        return old.others == wanted.others
+    return {*old.others, *wanted.others} <= {*old.inherited}
 
 
 def _check_second_opinion(intention: Intention, source_fd: int, copy_fd: int, after: Document) -> None:

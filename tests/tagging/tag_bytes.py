@@ -67,6 +67,11 @@ def flac_without_comments() -> bytes:
     return flac_file([b for b in blocks if b[0] == 0], audio)
 
 
+def flac_with_empty_comments() -> bytes:
+    blocks, audio = flac_blocks(raw("flac.flac"))
+    return flac_file([b for b in blocks if b[0] == 0] + [(4, b"\x04\0\0\0test\0\0\0\0")], audio)
+
+
 def flac_odd_order() -> bytes:
     blocks, audio = flac_blocks(flac_kind(padding=0, genre=True)())
     by_kind = dict(blocks)
@@ -251,9 +256,17 @@ def _wav(*chunks: bytes, before: tuple[bytes, ...] = ()) -> bytes:
     return b"RIFF" + len(body).to_bytes(4, "little") + body
 
 
-def wav_info() -> bytes:
-    items = wav_chunk(b"INAM", b"A title\0") + wav_chunk(b"IGNR", b"Zouk\0") + wav_chunk(b"ICMT", b"odd")
-    return _wav(wav_chunk(b"LIST", b"INFO" + items))
+def wav_info(
+    *items: tuple[bytes, bytes], beside: tuple[bytes, ...] = (), pad: bool = True
+) -> Callable[[], bytes]:
+    def make() -> bytes:
+        content = b"".join(wav_chunk(name, text) for name, text in items)
+        if not pad:
+            assert content.endswith(b"\0")
+            content = content[:-1]
+        return _wav(wav_chunk(b"LIST", b"INFO" + content), *beside)
+
+    return make
 
 
 def wav_id3_first() -> bytes:
@@ -287,10 +300,20 @@ def aifc_file() -> bytes:
     return b"FORM" + len(body).to_bytes(4, "big") + body
 
 
-def dff_file() -> bytes:
-    def chunk(name: bytes, content: bytes) -> bytes:
-        return name + len(content).to_bytes(8, "big") + content + bytes(len(content) % 2)
+def dff_chunk(name: bytes, content: bytes) -> bytes:
+    return name + len(content).to_bytes(8, "big") + content + bytes(len(content) % 2)
 
+
+def dff_master() -> bytes:
+    """Edited master information: title and artist, each with its length in front."""
+    texts = ((b"DITI", b"Master title"), (b"DIAR", "Mäster artist".encode("latin-1")))
+    return dff_chunk(
+        b"DIIN", b"".join(dff_chunk(name, len(text).to_bytes(4, "big") + text) for name, text in texts)
+    )
+
+
+def dff_file(*more: bytes) -> bytes:
+    chunk = dff_chunk
     prop = (
         chunk(b"FS  ", (2822400).to_bytes(4, "big"))
         + chunk(b"CHNL", b"\0\x01C   ")
@@ -301,6 +324,7 @@ def dff_file() -> bytes:
         + chunk(b"FVER", b"\1\5\0\0")
         + chunk(b"PROP", b"SND " + prop)
         + chunk(b"DSD ", b"\x69\x96" * 20000)
+        + b"".join(more)
     )
     return b"FRM8" + len(body).to_bytes(8, "big") + body
 

@@ -13,10 +13,12 @@ from tag_bytes import (
     aifc_file,
     ape_audio,
     dff_file,
+    dff_master,
     dsf_file,
     flac_in_id3,
     flac_kind,
     flac_odd_order,
+    flac_with_empty_comments,
     flac_without_comments,
     mp4_atom,
     mp4_co64,
@@ -47,6 +49,7 @@ from tag_streams import (
     COVER,
     OLD,
     apev2,
+    apev2_of_131_bytes,
     bare_mp3,
     genre_frame,
     id3_file,
@@ -61,13 +64,17 @@ from tag_streams import (
 
 @dataclass(frozen=True)
 class Case:
-    """A kind of file: how it is made, what genres it has at first, and whether PyAV can read it."""
+    """A kind of file: how it is made, what genres it has at first, and whether PyAV can read it.
+
+    `inherits` says that its first tag takes the fields of ID3v1 or the like along.
+    """
 
     id: str
     suffix: str
     make: Callable[[], bytes]
     genres: tuple[str, ...] = ()
     audio: bool = True
+    inherits: bool = False
 
     def build(self, directory: Path) -> Path:
         path = directory / f"{self.id}{self.suffix}"
@@ -97,9 +104,31 @@ CASES: tuple[Case, ...] = (
     ),
     Case("mp3-itunes-sizes", ".mp3", itunes_sizes, OLD),
     Case("mp3-no-tag", ".mp3", bare_mp3),
-    Case("mp3-id3v1-only", ".mp3", lambda: bare_mp3() + id3v1(17), ("Rock",)),
+    Case("mp3-id3v1-only", ".mp3", lambda: bare_mp3() + id3v1(17), ("Rock",), inherits=True),
+    Case(
+        "mp3-id3v1-foreign",
+        ".mp3",
+        lambda: bare_mp3() + id3v1(17, title=b"\t Caf\xe9 ", artist="曲名".encode("gbk")),
+        ("Rock",),
+        inherits=True,
+    ),
+    Case(
+        "mp3-id3v1-empty-id3v2",
+        ".mp3",
+        lambda: id3_tag(3, padding=99) + bare_mp3() + id3v1(17),
+        ("Rock",),
+        inherits=True,
+    ),
+    Case(
+        "mp3-apev2-like-id3v1", ".mp3", lambda: id3_file(4, padding=9, genre=False)() + apev2_of_131_bytes()
+    ),
     Case("mp3-apev2-only", ".mp3", lambda: bare_mp3() + apev2(Title="A title", Genre="Zouk"), ("Zouk",)),
-    Case("mp3-replaygain-apev2", ".mp3", lambda: raw("mp3.mp3") + apev2(MP3GAIN_MINMAX="1,2") + id3v1(255)),
+    Case(
+        "mp3-replaygain-apev2",
+        ".mp3",
+        lambda: raw("mp3.mp3") + apev2(MP3GAIN_MINMAX="1,2") + id3v1(255),
+        inherits=True,
+    ),
     Case("mp3-every-tag", ".mp3", mp3_with_everything, OLD),
     Case("mp3-lyrics3", ".mp3", lyrics3),
     Case(
@@ -112,6 +141,20 @@ CASES: tuple[Case, ...] = (
     Case("flac-no-padding", ".flac", flac_kind(padding=None, genre=False)),
     Case("flac-huge-picture", ".flac", flac_kind(padding=10, genre=True, picture=COVER * 150), OLD),
     Case("flac-no-comments", ".flac", flac_without_comments),
+    Case(
+        "flac-id3v1-no-comments",
+        ".flac",
+        lambda: flac_without_comments() + id3v1(17),
+        ("Rock",),
+        inherits=True,
+    ),
+    Case(
+        "flac-id3v1-empty-comments",
+        ".flac",
+        lambda: flac_with_empty_comments() + id3v1(17),
+        ("Rock",),
+        inherits=True,
+    ),
     Case("flac-odd-order", ".flac", flac_odd_order, OLD),
     Case("flac-two-paddings", ".flac", flac_two_paddings, OLD),
     Case("flac-between-id3", ".flac", flac_in_id3, OLD),
@@ -144,7 +187,12 @@ CASES: tuple[Case, ...] = (
         lambda: raw("aac.m4a") + mp4_atom(b"free", bytes(500)) + mp4_atom(b"skip", bytes(20)),
     ),
     Case("wav", ".wav", lambda: raw("wav.wav")),
-    Case("wav-info", ".wav", wav_info, ("Zouk",)),
+    Case(
+        "wav-info",
+        ".wav",
+        wav_info((b"INAM", b"A title\0"), (b"IGNR", b"Zouk\0"), (b"ICMT", b"odd")),
+        ("Zouk",),
+    ),
     Case("wav-id3-first", ".wav", wav_id3_first, OLD),
     Case("wav-odd-size", ".wav", wav_odd),
     Case("wav-odd-size-no-pad", ".wav", wav_without_pad),
@@ -157,9 +205,11 @@ CASES: tuple[Case, ...] = (
     Case("aiff-odd-size-no-pad", ".aiff", aiff_without_pad),
     Case("aiff-c", ".aifc", aifc_file, OLD),
     Case("dff", ".dff", dff_file, audio=False),
+    Case("dff-master", ".dff", lambda: dff_file(dff_master()), audio=False, inherits=True),
     Case("dsf", ".dsf", dsf_file, OLD),
     Case("dsf-no-tag", ".dsf", lambda: raw("dsd.dsf")),
     Case("tta", ".tta", lambda: raw("tta.tta")),
+    Case("tta-id3v1", ".tta", lambda: raw("tta.tta") + id3v1(17), ("Rock",), inherits=True),
     Case("aac", ".aac", lambda: remuxed("aac.m4a", "adts")),
     Case(
         "wavpack",
@@ -167,6 +217,8 @@ CASES: tuple[Case, ...] = (
         lambda: raw("wavpack.wv") + apev2(Title="A title", Genre="Zouk", Cover="x" * 999),
         ("Zouk",),
     ),
+    Case("wavpack-id3v1", ".wv", lambda: raw("wavpack.wv") + id3v1(17), ("Rock",), inherits=True),
+    Case("wavpack-apev2-like-id3v1", ".wv", lambda: raw("wavpack.wv") + apev2_of_131_bytes()),
     Case("musepack", ".mpc", lambda: raw("musepack-sv8.mpc") + apev2(Title="A title") + id3v1(17), ("Rock",)),
     Case("ape", ".ape", lambda: ape_audio() + apev2(Title="A title", GENRE="Zouk"), ("Zouk",), audio=False),
     Case(

@@ -87,9 +87,9 @@ def genre_frame(version: int, *values: str) -> bytes:
     return b"TCON" + bytes((len(body) >> s) & 127 for s in (21, 14, 7, 0)) + b"\0\0" + body
 
 
-def id3v1(genre: int) -> bytes:
+def id3v1(genre: int, *, title: bytes = b"V1 title", artist: bytes = b"V1 artist") -> bytes:
     return (
-        b"TAG" + b"V1 title".ljust(30, b"\0") + b"V1 artist".ljust(30, b"\0") + b"V1 album".ljust(30, b"\0")
+        b"TAG" + title.ljust(30, b"\0") + artist.ljust(30, b"\0") + b"V1 album".ljust(30, b"\0")
         + b"1987" + b"V1 comment".ljust(28, b"\0") + b"\0\x07" + bytes([genre])
     )  # fmt: skip
 
@@ -120,6 +120,13 @@ def apev2(**values: str) -> bytes:
     file = io.BytesIO()
     tag.save(file)
     return file.getvalue()
+
+
+def apev2_of_131_bytes() -> bytes:
+    """A tag whose name, APETAGEX, has its TAG where an ID3v1 tag would begin."""
+    tag = apev2(Title="A title", Artist="A" * 31)
+    assert tag[-128:-125] == b"TAG"
+    return tag
 
 
 def mp3_with_everything() -> bytes:

@@ -9,7 +9,11 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tag_bytes import flac_blocks, flac_file, ogg_crc, ogg_pages, wav_odd
+from mutagen.apev2 import APEv2
+from mutagen.dsdiff import DSDIFF
+from mutagen.flac import FLAC
+from mutagen.id3 import ID3
+from tag_bytes import flac_blocks, flac_file, flac_without_comments, ogg_crc, ogg_pages, wav_odd
 from tag_cases import CASES, OLD, Case
 from tag_layouts import mp4_two_frees
 from tag_streams import apev2, genre_frame, id3_tag, raw
@@ -104,6 +108,45 @@ def test_what_an_apev2_header_says_besides_is_kept(returns: Callable[[bytes, str
     assert b"reserved" in returns(raw("wavpack.wv") + bytes(tag), ".wv")
 
 
+@pytest.mark.parametrize("name", ["wavpack.wv", "mp3-no-header.mp3"])
+def test_no_field_of_ours_lies_where_an_id3v1_tag_would_begin(
+    name: str, tmp_path: Path, tag: Tag, store: FileTagStore
+) -> None:
+    path = tmp_path / name
+    for length in range(40, 60):
+        path.write_bytes(raw(name) + apev2(Title="A title"))
+        tag(path, NEW, provenance=Provenance("m" * length, 0.5))  # GENRETAGD_MODEL has these letters too
+        assert path.read_bytes()[-128:-125] != b"TAG"
+        assert store.read_genres(path).genres == NEW
+
+
+def test_an_apev2_tag_of_131_bytes_is_no_id3v1_tag(returns: Callable[[bytes, str], bytes], tag: Tag) -> None:
+    tagged = returns(raw("wavpack.wv") + apev2(Artist="x" * 26), ".wv")
+    assert tagged[-131:-123] == b"APETAGEX"
+
+
+def test_a_genre_that_would_look_like_id3v1_is_refused(tmp_path: Path, tag: Tag) -> None:
+    path = tmp_path / "track.wv"
+    path.write_bytes(raw("wavpack.wv"))
+    with pytest.raises(TagError, match="ID3v1") as caught:
+        tag(path, ["TAG".ljust(96, "x")])
+    assert caught.value.code == "unsupported"
+    assert path.read_bytes() == raw("wavpack.wv")
+
+
+def test_letters_like_id3v1_within_an_apev2_tag_are_not_taken_for_it(
+    returns: Callable[[bytes, str], bytes],
+) -> None:
+    for length in range(80, 130):
+        tag = apev2(Title="TAG".ljust(length, "x"), Genre="Zouk")
+        if tag[-128:-125] == b"TAG":
+            returns(raw("wavpack.wv") + tag, ".wv")
+            returns(id3_tag(4, genre_frame(4, "Zouk")) + raw("mp3-no-header.mp3") + tag, ".mp3")
+            break
+    else:
+        pytest.fail("no such tag")
+
+
 @pytest.mark.parametrize("name", ["wav", "aiff", "dff", "dsf"])
 def test_letters_like_id3v1_at_the_end_of_a_chunk_are_not_taken_for_it(
     name: str, place: Place, tag: Tag
@@ -112,6 +155,26 @@ def test_letters_like_id3v1_at_the_end_of_a_chunk_are_not_taken_for_it(
         path = place(BY_ID[name])
         tag(path, ["x" * 200])
         tag(path, ["x" * length], provenance=Provenance("default-1@abc", 0.5))
+
+
+@given(tail=st.binary(min_size=125, max_size=125))
+@pytest.mark.parametrize("name", ["mp3", "mp3-empty-id3v2", "wv", "flac"])
+def test_whatever_id3v1_says_is_taken_along_and_given_back(
+    name: str, tail: bytes, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    audio = {
+        "mp3": raw("mp3-no-header.mp3"),
+        "mp3-empty-id3v2": id3_tag(3, padding=9) + raw("mp3-no-header.mp3"),
+        "wv": raw("wavpack.wv"),
+        "flac": flac_without_comments(),
+    }[name]
+    store, path = FileTagStore(), tmp_path_factory.mktemp("v1") / f"track.{name[:4].rstrip('-')}"
+    path.write_bytes(audio + b"TAG" + tail)
+    found = store.read_genres(path)
+    change = store.write_genres(path, NEW, expected=found.version, options=WriteOptions())
+    assert change.after == NEW
+    store.restore_fields(path, found.fields, expected=change.version_after, options=WriteOptions())
+    assert path.read_bytes() == audio + b"TAG" + tail
 
 
 def test_an_apev2_header_unlike_its_footer_is_left_alone(tmp_path: Path, store: FileTagStore) -> None:
@@ -180,6 +243,38 @@ def test_the_size_that_a_wav_header_states_stays_true(name: str, place: Place, t
     assert int.from_bytes(stated, "little") + 8 == len(data)
 
 
+INHERITED = {
+    "mp3-id3v1-foreign": (
+        ID3,
+        ("TIT2", "TPE1", "TALB"),
+        ("Caf\xe9", "曲名".encode("gbk").decode("latin-1"), "V1 album"),
+    ),
+    "mp3-id3v1-empty-id3v2": (ID3, ("TIT2", "TYER", "TRCK"), ("V1 title", "1987", "7")),
+    "tta-id3v1": (ID3, ("TPE1", "TDRC", "COMM::eng"), ("V1 artist", "1987", "V1 comment")),
+    "wavpack-id3v1": (
+        APEv2,
+        ("Title", "Artist", "Album", "Year", "Comment", "Track"),
+        ("V1 title", "V1 artist", "V1 album", "1987", "V1 comment", "7"),
+    ),
+    "flac-id3v1-no-comments": (
+        FLAC,
+        ("title", "artist", "album", "date", "comment", "tracknumber"),
+        ("V1 title", "V1 artist", "V1 album", "1987", "V1 comment", "7"),
+    ),
+    "flac-id3v1-empty-comments": (FLAC, ("title", "artist"), ("V1 title", "V1 artist")),
+    "dff-master": (DSDIFF, ("TIT2", "TPE1"), ("Master title", "Mäster artist")),
+}
+
+
+@pytest.mark.parametrize("name", INHERITED)
+def test_a_first_tag_takes_along_what_a_poorer_one_says(name: str, place: Place, tag: Tag) -> None:
+    path = place(BY_ID[name])
+    kind, fields, values = INHERITED[name]
+    tag(path, NEW)
+    found = kind(path, translate=False, load_v1=False) if kind is ID3 else kind(path)
+    assert tuple(str(found[field] if kind is not FLAC else found[field][0]) for field in fields) == values
+
+
 def test_the_genre_of_an_info_list_is_kept_in_step(place: Place, tag: Tag, store: FileTagStore) -> None:
     path = place(BY_ID["wav-info"])
     tag(path, NEW)
@@ -192,6 +287,19 @@ def test_every_tag_that_has_a_genre_is_kept_in_step(place: Place, tag: Tag, stor
     fields = store.read_genres(path).fields
     assert fields["TCON"] == fields["ID3v2.4#2:TCON"] == fields["APEv2:Genre"] == NEW
     assert fields["ID3v1:genre"] == ("Hip-Hop",)
+
+
+def test_what_an_older_genretagd_recorded_is_restored(place: Place, tag: Tag, store: FileTagStore) -> None:
+    path = place(BY_ID["mp3-id3v1-only"])
+    old = path.read_bytes()
+    change = tag(path, NEW)
+    fields = {
+        "ID3v1:genre": ("Rock",),
+        "_ID3v2.4": ("present=0 padding=0 shape=from-id3v1",),
+        "_ID3v1": ("present=1 padding=0 shape=", "0 11 genre"),
+    }
+    store.restore_fields(path, fields, expected=change.version_after, options=WriteOptions())
+    assert path.read_bytes() == old
 
 
 def test_other_kinds_of_tag_are_restored_by_value(place: Place, tag: Tag, store: FileTagStore) -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from mutagen.id3 import ID3, TXXX
 from tag_cases import CASES, Case
 from tag_layouts import wma_with
-from tag_streams import raw
+from tag_streams import apev2_of_131_bytes, raw
 
 from genretagd.domain import Provenance, TagChange, WriteOptions
 from genretagd.errors import FileChangedError, TagError, WriteRefusedError
@@ -82,8 +82,7 @@ def walk(place: Place, tag: Tag, store: FileTagStore) -> Callable[[Case, Iterabl
             assert states[-1][1].genres == tuple(genres)
         first, last = states[0], states[-1]
         back, forth = [*reversed(states)], [*states, first, last, first]
-        # What a first ID3v2 tag takes along from ID3v1 goes with it, and comes back by another write only.
-        for data, found in back if case.id == "mp3-id3v1-only" else (*back, *forth):
+        for data, found in (*back, *forth):
             now = store.read_genres(path)
             store.restore_fields(path, found.fields, expected=now.version, options=WriteOptions())
             assert path.read_bytes() == data
@@ -149,6 +148,8 @@ def test_mediafile_sees_the_genres_and_everything_else_as_before(case: Case, pla
     after = mediafile.MediaFile(path)
     assert tuple(after.genres) == NEW
     for field in ("title", "artist", "album", "track", "year", "length", "art", "comments"):
+        if case.inherits and getattr(before, field) is None:
+            continue
         # The length of an MP3 without a header is estimated from the file's size, tags included.
         expected = pytest.approx(before.length, abs=0.05) if field == "length" else getattr(before, field)
         assert getattr(after, field) == expected, field
@@ -185,9 +186,10 @@ def test_a_first_id3v2_tag_takes_the_fields_of_id3v1_along(place: Place, tag: Ta
     )
 
 
-def test_tags_that_have_no_genre_are_given_none(place: Place, tag: Tag, store: FileTagStore) -> None:
-    path = place(BY_ID["mp3-replaygain-apev2"])
+def test_tags_beside_that_have_no_genre_are_given_none(place: Place, tag: Tag, store: FileTagStore) -> None:
+    path = place(BY_ID["mp3-apev2-like-id3v1"])
     tag(path, NEW)
+    assert path.read_bytes().endswith(apev2_of_131_bytes())
     assert not any(name.startswith("APEv2") for name in store.read_genres(path).fields)
 
 

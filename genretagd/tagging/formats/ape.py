@@ -6,7 +6,7 @@ import struct
 from dataclasses import dataclass
 from typing import Final
 
-from genretagd.tagging.elements import DamagedError, Element, Role, Tag, UnsupportedError
+from genretagd.tagging.elements import DamagedError, Element, Tag, UnsupportedError
 from genretagd.tagging.fields import APE_ROW, NAMES
 from genretagd.tagging.splice import Window
 
@@ -30,7 +30,7 @@ class Ape:
     tag: Tag
 
 
-def parse(window: Window, end: int, *, role: Role) -> Ape:
+def parse(window: Window, end: int) -> Ape:
     """Take the tag that ends at an offset apart.
 
     Raises
@@ -42,7 +42,7 @@ def parse(window: Window, end: int, *, role: Role) -> Ape:
     if footer[:8] != MAGIC:
         facts = MAGIC + struct.pack("<III", _VERSION, 0, 0)
         header = facts + struct.pack("<IQ", _HAS_HEADER | _IS_HEADER, 0)
-        new = Tag("APEv2", APE_ROW, present=False, role=role)
+        new = Tag("APEv2", APE_ROW, present=False)
         return Ape(end, 0, header, facts + struct.pack("<IQ", _HAS_HEADER, 0), new)
     size, count, flags = struct.unpack("<III", footer[12:24])
     if flags & (_IS_HEADER | _HAS_NO_FOOTER) or size < FOOTER:
@@ -55,7 +55,7 @@ def parse(window: Window, end: int, *, role: Role) -> Ape:
     if header and header[:20] != footer[:20]:
         raise DamagedError("the APEv2 tag has no header where it should be")
     elements = _items(data, count)
-    return Ape(start, end - start, header, footer, Tag("APEv2", APE_ROW, elements, role=role))
+    return Ape(start, end - start, header, footer, Tag("APEv2", APE_ROW, elements))
 
 
 def render(found: Ape, tag: Tag) -> bytes:

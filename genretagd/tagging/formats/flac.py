@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from genretagd.tagging.elements import DamagedError, Tag, UnsupportedError, with_growth
+from genretagd.tagging.elements import DamagedError, Tag, UnsupportedError, inherited, with_growth
 from genretagd.tagging.fields import VORBIS_ROW
 from genretagd.tagging.formats import stream, vorbis
 from genretagd.tagging.splice import Splice, Window
@@ -95,7 +95,7 @@ def parse(window: Window) -> Flac:
     DamagedError
         Its metadata cannot be fully parsed.
     """
-    around = stream.parse(window, "FLAC", ape_first=True)
+    around = stream.parse(window, "FLAC", own=None)
     position = around.audio_start
     if window.read(position, 4) != b"fLaC":
         raise DamagedError("no FLAC stream where it should begin")
@@ -121,10 +121,10 @@ def parse(window: Window) -> Flac:
     if len(found) > 1:
         raise DamagedError("the FLAC file has more than one comment block")
     padding = tuple(b.length for b in blocks if b.blank)
+    tag = Tag("Vorbis comment", VORBIS_ROW, sizes=padding, inherited=inherited(VORBIS_ROW, around.plain))
     if not found:
-        tag = Tag("Vorbis comment", VORBIS_ROW, sizes=padding, present=False)
-        return Flac(tuple(blocks), vorbis.Comments(b"genretagd", tag, b""), around.kept_in_step())
+        return Flac(tuple(blocks), vorbis.Comments(b"genretagd", replace(tag, present=False), b""), around)
     comments = vorbis.parse(window.read(found[0].start + _HEAD, found[0].length))
     suffix = comments.suffix + bytes(comments.tag.padding)
-    tag = Tag("Vorbis comment", VORBIS_ROW, comments.tag.elements, sizes=padding)
-    return Flac(tuple(blocks), vorbis.Comments(comments.vendor, tag, suffix), around.kept_in_step())
+    tag = replace(tag, elements=comments.tag.elements)
+    return Flac(tuple(blocks), vorbis.Comments(comments.vendor, tag, suffix), around)

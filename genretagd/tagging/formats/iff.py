@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Literal
 
-from genretagd.tagging.elements import DamagedError, Element, Tag, UnsupportedError
+from genretagd.tagging.elements import DamagedError, Element, Tag, UnsupportedError, inherited
 from genretagd.tagging.fields import INFO_ROW
 from genretagd.tagging.formats import id3v2
 from genretagd.tagging.splice import Splice, Window
@@ -14,6 +14,7 @@ from genretagd.tagging.splice import Splice, Window
 _ENDLESS: Final = 0xFFFFFFFF
 _DSF_HEAD: Final = 28
 _EMPTY: Final = "empty"
+_EDITED_MASTER: Final = {b"DITI": "title", b"DIAR": "artist"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,9 +132,7 @@ class ChunkFile:
             contents[chunk] = self._chunk(chunk.name, data) if stays else None
         if self._info and tags[-1] != self._info[1]:
             chunk, _ = self._info
-            *items, last = [e.raw for e in tags[-1].elements] or [b""]
-            padded = [raw + bytes(len(raw) % 2) for raw in items]
-            contents[chunk] = self._chunk(chunk.name, b"".join((b"INFO", *padded, last)))
+            contents[chunk] = self._chunk(chunk.name, b"INFO" + _items(tags[-1]))
         return contents, added
 
     def _chunk(self, name: bytes, data: bytes) -> bytes:
@@ -185,20 +184,23 @@ def parse(window: Window, dialect: Dialect) -> ChunkFile:
     if position != end:
         raise DamagedError("the file does not end with a whole chunk")
     found = [_tag(window, dialect, c) for c in chunks if c.name in {b"ID3 ", b"id3 "}]
+    found = found or [id3v2.absent(end + dialect.head)]
+    listed = next((c for c in chunks if c.name == b"LIST" and dialect is WAV and _is_info(window, c)), None)
+    info = _info(window, listed) if listed else None
+    master = next((c for c in chunks if c.name == b"DIIN" and dialect is DSDIFF), None)
+    plain = _master(window, master) if master else {}
+    own = found[0].tag
+    found[0] = replace(found[0], tag=replace(own, inherited=inherited(own.row, plain)))
     numbered = [id3v2.secondary(one, i) if i > 1 else one for i, one in enumerate(found, start=1)]
     missing = (sum(c.size + c.size % 2 - c.padded for c in chunks),)  # the last one's pad byte, if any
-    info = next((c for c in chunks if c.name == b"LIST" and dialect is WAV and _is_info(window, c)), None)
     return ChunkFile(
         dialect,
         window,
         tuple(chunks),
         end,
         ds64,
-        tuple(
-            replace(one, tag=replace(one.tag, sizes=missing))
-            for one in numbered or [id3v2.absent(end + dialect.head)]
-        ),
-        (info, replace(_info(window, info), sizes=missing)) if info else None,
+        tuple(replace(one, tag=replace(one.tag, sizes=missing)) for one in numbered),
+        (listed, replace(info, sizes=missing)) if listed and info else None,
     )
 
 
@@ -219,6 +221,21 @@ def _tag(window: Window, dialect: Dialect, chunk: Chunk) -> id3v2.Id3v2:
     return found if found.size else replace(found, tag=replace(found.tag, shape=_EMPTY))
 
 
+def _master(window: Window, chunk: Chunk) -> dict[str, bytes]:
+    """Return what the edited master information of a DSDIFF file says, as text by plain names."""
+    found: dict[str, bytes] = {}
+    position = chunk.start + DSDIFF.head
+    within = Window(window.fd, position + chunk.size)
+    while position < within.size:
+        part = _chunk_at(within, DSDIFF, position, None)
+        text = within.read(position + DSDIFF.head, part.size)
+        if part.name in _EDITED_MASTER:
+            text = text[4 : 4 + int.from_bytes(text[:4], "big")]
+            found.setdefault(_EDITED_MASTER[part.name], text.split(b"\0")[0].strip())
+        position += DSDIFF.head + part.padded
+    return found
+
+
 def _is_info(window: Window, chunk: Chunk) -> bool:
     return window.read(chunk.start + 8, 4) == b"INFO"
 
@@ -236,6 +253,11 @@ def _info(window: Window, chunk: Chunk) -> Tag:
         elements.append(Element(data[position : position + 4].decode("latin-1"), data[position:stop]))
         position = stop
     return Tag("INFO", INFO_ROW, tuple(elements), role="step")
+
+
+def _items(tag: Tag) -> bytes:
+    """Put the items of an INFO list together; one that lacks its pad byte can only be the last."""
+    return b"".join(e.raw for e in sorted(tag.elements, key=lambda e: len(e.raw) % 2))
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,25 +5,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Literal
 
-from genretagd.tagging.elements import Element, Tag
+from genretagd.tagging.elements import Element, Tag, UnsupportedError, inherited
 from genretagd.tagging.fields import ID3V1_ROW, NO_GENRE
-from genretagd.tagging.formats import ape, id3v2
+from genretagd.tagging.formats import ape, id3v1, id3v2
 from genretagd.tagging.splice import Splice, Window
-from genretagd.tagging.values import from_synchsafe, id3_frame, synchsafe
+from genretagd.tagging.values import from_synchsafe
 
-_ID3V1: Final = 128
-_GENRE_BYTE: Final = 127
-_FROM_V1: Final = "from-id3v1"
-_COPIED: Final = (("TIT2", 3, 33), ("TPE1", 33, 63), ("TALB", 63, 93), ("TDRC", 93, 97))
+Own = Literal["ID3v2", "APEv2"]
 
 
 @dataclass(frozen=True, slots=True)
 class TaggedStream:
-    """A stream with its tags; which of them is the primary one depends on the format.
+    """A stream with its tags; which of them is its own depends on the format.
 
     Attributes
     ----------
@@ -31,16 +28,18 @@ class TaggedStream:
         Such as ``"MP3"``.
     audio_start, audio_end : int
         Offsets of what lies between the tags.
+    plain : mapping of str to bytes
+        What its ID3v1 tag says beside the genre; see `id3v1.plain`.
     """
 
     format: str
     audio_start: int
     audio_end: int
+    plain: Mapping[str, bytes]
     _id3: tuple[id3v2.Id3v2, ...]
     _ape: ape.Ape
     _v1_start: int
     _v1: Tag
-    _v1_fields: bytes
     _ape_first: bool
 
     @property
@@ -60,35 +59,31 @@ class TaggedStream:
         for found, tag in zip(self._id3, wanted_id3, strict=True):
             if tag == found.tag:
                 continue
-            result.append(Splice(found.start, found.size, id3v2.render(found, self._with_v1(found, tag))))
+            result.append(Splice(found.start, found.size, id3v2.render(found, tag)))
         if wanted_ape != self._ape.tag:
-            result.append(Splice(self._ape.start, self._ape.size, ape.render(self._ape, wanted_ape)))
+            result.append(Splice(self._ape.start, self._ape.size, self._rendered_ape(wanted_ape)))
         if tags[-1] != self._v1:
             number = tags[-1].elements[0].raw if tags[-1].elements else bytes([NO_GENRE])
-            result.append(Splice(self._v1_start + _GENRE_BYTE, 1, number))
+            result.append(Splice(self._v1_start + id3v1.GENRE_BYTE, 1, number))
         return result
 
-    def kept_in_step(self) -> TaggedStream:
-        """Return it as what surrounds a format with a tag of its own."""
-        found = replace(self._ape, tag=replace(self._ape.tag, role="step"))
-        return replace(self, _ape=found)
+    def _rendered_ape(self, tag: Tag) -> bytes:
+        """Put the APEv2 tag together so that none of its letters lie where those of ID3v1 would.
 
-    def _with_v1(self, found: id3v2.Id3v2, tag: Tag) -> Tag:
-        """Carry the fields of ID3v1 over into a first ID3v2 tag, or take them back with it.
-
-        Some readers look at ID3v1 only where there is no ID3v2: nothing may vanish for them.
+        Programs built on TagLib would take it for one and see no APEv2 tag any more.
         """
-        if tag.shape != _FROM_V1 or not tag.present:
-            return tag
-        copied = _copied(self._v1_fields)
-        if not found.size:
-            return replace(tag, elements=(*copied, *tag.elements))
-        if all(element in copied for element in tag.elements):
-            return replace(tag, elements=(), present=False)
-        return tag
+        data = ape.render(self._ape, tag)
+        ends_file = self._ape.start + self._ape.size == self._v1_start + id3v1.SIZE
+        if tag.exact or not ends_file or not id3v1.is_suspected(data):
+            return data
+        ours = [e for e in tag.elements if e.name in tag.row.touched]
+        data = ape.render(self._ape, replace(tag, elements=(*tag.others, *reversed(ours))))
+        if id3v1.is_suspected(data):
+            raise UnsupportedError("other programs would take its APEv2 tag for ID3v1")
+        return data
 
 
-def parse(window: Window, name: str, *, ape_first: bool) -> TaggedStream:
+def parse(window: Window, name: str, *, own: Own | None) -> TaggedStream:
     """Find and take apart the tags around a stream.
 
     Parameters
@@ -97,8 +92,8 @@ def parse(window: Window, name: str, *, ape_first: bool) -> TaggedStream:
         The file.
     name : str
         Short name of the format.
-    ape_first : bool
-        Whether APEv2 is the format's own kind of tag; ID3v2 otherwise.
+    own : str or None
+        The format's own kind of tag, None where it lies within the stream.
 
     Raises
     ------
@@ -113,20 +108,13 @@ def parse(window: Window, name: str, *, ape_first: bool) -> TaggedStream:
         found.append(id3v2.secondary(id3v2.parse(window, start), len(found) + 1))
         start += found[-1].size
 
-    end = window.size
-    v1 = window.read(end - _ID3V1, _ID3V1) if end - start >= _ID3V1 else b""
-    v1_start = end - _ID3V1
-    v1_tag = Tag("ID3v1", ID3V1_ROW, present=False, role="v1")
-    if v1[:3] == b"TAG":
-        elements = () if v1[_GENRE_BYTE] == NO_GENRE else (Element("genre", v1[_GENRE_BYTE:]),)
-        v1_tag = replace(v1_tag, elements=elements, present=True)
-        end = v1_start
-        if not found[0].size:
-            found[0] = replace(found[0], tag=replace(found[0].tag, shape=_FROM_V1))
-    else:
-        v1 = b""
+    v1 = id3v1.find(window, start)
+    genre = v1[id3v1.GENRE_BYTE :]
+    elements = (Element("genre", genre),) if v1 and genre[0] != NO_GENRE else ()
+    v1_tag = Tag("ID3v1", ID3V1_ROW, elements, present=bool(v1), role="v1")
+    end = window.size - len(v1)
     end -= _lyrics3_size(window, end)
-    found_ape = ape.parse(window, end, role="primary" if ape_first else "step")
+    found_ape = ape.parse(window, end)
     end = found_ape.start
     footer = window.read(end - id3v2.HEADER, id3v2.HEADER) if end - start > id3v2.HEADER else b""
     if footer[:3] == b"3DI":
@@ -135,9 +123,17 @@ def parse(window: Window, name: str, *, ape_first: bool) -> TaggedStream:
         if body is not None and at >= start and window.read(at, 3) == b"ID3":
             found.append(id3v2.secondary(id3v2.parse(window, at), len(found) + 1))
             end = at
-    if ape_first:
-        found = [replace(one, tag=replace(one.tag, role="step")) for one in found]
-    return TaggedStream(name, start, end, tuple(found), found_ape, v1_start, v1_tag, v1, ape_first)
+    plain = id3v1.plain(v1)
+    found[0] = replace(found[0], tag=_with_role(found[0].tag, own, plain))
+    found_ape = replace(found_ape, tag=_with_role(found_ape.tag, own, plain))
+    v1_start = window.size - id3v1.SIZE
+    return TaggedStream(name, start, end, plain, tuple(found), found_ape, v1_start, v1_tag, own == "APEv2")
+
+
+def _with_role(tag: Tag, own: Own | None, plain: Mapping[str, bytes]) -> Tag:
+    if own and tag.kind.startswith(own):
+        return replace(tag, role="primary", inherited=inherited(tag.row, plain))
+    return replace(tag, role="step")
 
 
 def _lyrics3_size(window: Window, end: int) -> int:
@@ -151,18 +147,3 @@ def _lyrics3_size(window: Window, end: int) -> int:
         at = before.rfind(b"LYRICSBEGIN")
         return len(before) - at if at >= 0 else 0
     return 0
-
-
-def _copied(v1: bytes) -> list[Element]:
-    elements = []
-    for name, start, end in _COPIED:
-        text = v1[start:end].split(b"\0")[0].rstrip().decode("latin-1")
-        if text:
-            elements.append(Element(name, id3_frame(id3v2.NEW_VERSION, name, [text])))
-    comment = v1[97:127].split(b"\0")[0].rstrip()
-    if comment:
-        body = b"\0engID3v1 Comment\0" + comment
-        elements.append(Element("COMM", b"COMM" + synchsafe(len(body)) + b"\0\0" + body))
-    if v1[125] == 0 and v1[126]:
-        elements.append(Element("TRCK", id3_frame(id3v2.NEW_VERSION, "TRCK", [str(v1[126])])))
-    return elements
