@@ -139,7 +139,7 @@ class GenreTag:
     fields : mapping of str to tuple of str
         The raw values of every field that a write would touch, by the format's own field name
         (such as ``"TCON"``); what undo restores. A field that is absent is not in it. A field of a
-        tag beside the main one is named with the kind of tag before it (``"APEv2:Genre"``). A name
+        tag beside the format's own is named with the kind of tag before it (``"APEv2:Genre"``). A name
         such as ``"_APEv2"`` stands for what restoring that tag byte for byte needs.
     format : str
         Short name of the tag format, such as ``"ID3v2.3"`` or ``"Vorbis comment"``.

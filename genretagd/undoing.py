@@ -159,7 +159,7 @@ def _undo(
     if tag.genres == first.genres_before and tag.fields == first.fields_before:
         reason = "is as it was already"
         return dataclasses.replace(outcome, status=Status.KEPT, reason=reason, code="same genre")
-    theirs = _changed_beside(last.fields_after or {}, tag.fields)
+    theirs = [kind for kind in _changed_beside(last.fields_after or {}, tag.fields) if kind != tag.format]
     fields = dict(first.fields_before)
     for kind in theirs:
         fields.pop(f"_{kind}", None)  # a tag beside the main one without it is left alone

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from mutagen.apev2 import APEv2
-from mutagen.id3 import ID3, TIT2
+from mutagen.id3 import ID3, TCON, TIT2
 from tag_streams import apev2, bare_mp3, genre_frame, id3_tag
 
 from genretagd.config import Config
@@ -256,6 +256,34 @@ def test_a_tag_beside_the_main_one_gets_back_what_somebody_wrote_between_our_cha
     assert in_both(two_tags) == (["Rock"], "Folk")
     undo_all(first.changes(run=first.run), database, store)
     assert in_both(two_tags) == (["Zouk"], "Folk")
+
+
+def test_a_tag_that_came_since_is_left_alone(tmp_path: Path, database: Database, store: FileTagStore) -> None:
+    path = tmp_path / "track.mp3"
+    path.write_bytes(bare_mp3())
+    journal = tag(path, "Rock", database, store)
+    gain = apev2(REPLAYGAIN_TRACK_GAIN="-3.2 dB")
+    path.write_bytes(path.read_bytes() + gain)
+    new = path.read_bytes()
+    undoing, outcomes = undo_all(journal.changes(), database, store)
+    assert (outcomes, path.read_bytes()) == ([("tagged", None)], bare_mp3() + gain)
+    undo_all(journal.changes(run=undoing.run), database, store)
+    assert path.read_bytes() == new
+
+
+def test_the_genre_goes_from_a_tag_that_took_it_over_as_well(
+    tmp_path: Path, database: Database, store: FileTagStore
+) -> None:
+    path = tmp_path / "track.mp3"
+    path.write_bytes(bare_mp3() + apev2(Title="A title"))
+    journal = tag(path, "Rock", database, store)
+    tags = ID3()
+    tags.add(TIT2(encoding=3, text="A title"))
+    tags.add(TCON(encoding=3, text="Rock"))
+    tags.save(path, v1=0)
+    undo_all(journal.changes(), database, store)
+    assert sorted(ID3(path)) == ["TIT2"]
+    assert dict(APEv2(path)) == {"Title": "A title"}
 
 
 def test_a_dry_run_changes_nothing(tracks: list[Path], database: Database, store: FileTagStore) -> None:

@@ -3,18 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from genretagd.domain import Id3v1Policy, Provenance
-from genretagd.tagging.elements import (
-    DamagedError,
-    Document,
-    Tag,
-    from_layout,
-    layout,
-    with_values,
-)
+from genretagd.tagging.elements import DamagedError, Document, Tag, from_layout, layout, with_values
 
 LAYOUT: Final = "_"
 """Field names that begin with this hold what restoring exactly needs; they are no values to compare."""
@@ -31,6 +24,29 @@ class Reading:
     kind: str
     written_by_us: bool
     locked: bool
+
+
+def tags_of(document: Document) -> tuple[Tag, ...]:
+    """Return the tags of a document in their order, one of them with the role of the primary one.
+
+    That is the format's own; where it is empty or not there, the first stand-in that says something.
+    Most programs read one tag of a file only, the first that is not empty: so each goes on seeing what
+    it saw.
+    """
+    chosen = own = document.tags[0]
+    if not own.elements:
+        chosen = next((tag for tag in document.tags if tag.role == "stand-in" and _speaks(tag)), own)
+    return tuple(
+        replace(tag, role="primary" if tag is chosen else "step")
+        if tag.role in {"primary", "stand-in"}
+        else tag
+        for tag in document.tags
+    )
+
+
+def primary_of(tags: Sequence[Tag]) -> Tag:
+    """Return the primary one of the tags that `tags_of` returned."""
+    return next(tag for tag in tags if tag.role == "primary")
 
 
 def read(document: Document) -> Reading:
@@ -50,27 +66,29 @@ def read(document: Document) -> Reading:
 
 
 def _read(document: Document) -> Reading:
-    primary = document.tags[0]
-    rest = tuple(genre for tag in document.tags if tag.role == "rest" for genre in tag.genres)
+    tags = tags_of(document)
+    primary = primary_of(tags)
+    rest = tuple(genre for tag in tags if tag.role == "rest" for genre in tag.genres)
     genres = primary.genres + rest
     if not genres:
-        genres = next((tag.genres for tag in document.tags if tag.genres), ())
+        genres = next((tag.genres for tag in tags if tag.genres), ())
     fields: dict[str, tuple[str, ...]] = {}
     for tag in document.tags:
+        prefix = "" if tag is document.tags[0] else f"{tag.kind}:"
         for name in sorted(tag.row.touched):
             values = tag.values(name)
             if values:
-                fields[name if tag is primary else f"{tag.kind}:{name}"] = values
+                fields[prefix + name] = values
         described = layout(tag) if _is_touched(tag, "sync") else ()
         if described:
             fields[LAYOUT + tag.kind] = described
-    lock = primary.values(primary.row.lock) if primary.row.lock else ()
+    locks = [value for tag in tags if tag.row.lock for value in tag.values(tag.row.lock)]
     return Reading(
         genres=genres,
         fields=fields,
         kind=primary.kind if primary.present else f"no {primary.kind}",
         written_by_us=bool(primary.values(primary.row.model)) if primary.row.model else False,
-        locked=any(value.strip().casefold() not in _NOT_SET for value in lock),
+        locked=any(value.strip().casefold() not in _NOT_SET for value in locks),
     )
 
 
@@ -82,12 +100,13 @@ def wanted(
     Tags beside the primary one are kept in step only where they have a genre already, so that
     no two of them contradict each other and none is added.
     """
-    primary = document.tags[0]
-    given = {"model": (), "confidence": ()} if provenance is None else _provenance(provenance)
-    carried = primary.values(primary.row.model) if primary.row.model else ()
+    tags = tags_of(document)
+    own = primary_of(tags).row
+    given = _provenance(provenance) if provenance and own.model else {"model": (), "confidence": ()}
+    carried = primary_of(tags).values(own.model) if own.model else ()
     if read(document).genres == tuple(genres) and carried == given["model"]:
-        return list(document.tags)
-    return [_with_genres(tag, genres, given) if _is_touched(tag, id3v1) else tag for tag in document.tags]
+        return list(tags)
+    return [_with_genres(tag, genres, given) if _is_touched(tag, id3v1) else tag for tag in tags]
 
 
 def restored(document: Document, fields: Mapping[str, tuple[str, ...]]) -> list[Tag]:
@@ -102,15 +121,19 @@ def restored(document: Document, fields: Mapping[str, tuple[str, ...]]) -> list[
         The fields are not such as `read` returns.
     """
     result = []
-    for tag in document.tags:
+    for tag in tags_of(document):
         lines = fields.get(LAYOUT + tag.kind)
         if lines:
             result.append(from_layout(tag, lines))
         elif tag.role == "primary":
-            result.append(with_values(tag, _by_value(tag, fields)))
+            result.append(with_values(tag, {tag.row.genre: _values(tag, fields)}))
         else:
             result.append(tag)
     return result
+
+
+def _speaks(tag: Tag) -> bool:
+    return any(e.name != tag.row.plain.get("program") for e in tag.others)
 
 
 def _is_touched(tag: Tag, id3v1: Id3v1Policy) -> bool:
@@ -124,7 +147,7 @@ def _is_touched(tag: Tag, id3v1: Id3v1Policy) -> bool:
 def _with_genres(tag: Tag, genres: Sequence[str], given: Mapping[str, tuple[str, ...]]) -> Tag:
     own = genres[1:] if tag.role == "rest" else genres
     values: dict[str, Sequence[str]] = {tag.row.genre: own}
-    if tag.role == "primary":
+    if tag.role == "primary" and tag.row.model:
         values |= {tag.row.model: given["model"], tag.row.confidence: given["confidence"]}
     return with_values(tag, values)
 
@@ -133,8 +156,8 @@ def _provenance(provenance: Provenance) -> dict[str, tuple[str, ...]]:
     return {"model": (provenance.model,), "confidence": (f"{provenance.confidence:.4f}",)}
 
 
-def _by_value(tag: Tag, fields: Mapping[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
-    found = fields.get(tag.row.genre)
-    if found is None:
-        found = next((v for k, v in fields.items() if k in {"TCON", "TCO", "GENRE", "Genre"}), ())
-    return {tag.row.genre: found}
+def _values(tag: Tag, fields: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
+    for name in (tag.row.genre, f"{tag.kind}:{tag.row.genre}", "TCON", "TCO", "GENRE", "Genre"):
+        if name in fields:
+            return fields[name]
+    return ()

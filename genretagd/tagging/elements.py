@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Final, Literal, Protocol
 
 from genretagd.tagging.fields import FieldRow
@@ -12,7 +12,7 @@ from genretagd.tagging.splice import Splice
 
 LAYOUT_LIMIT: Final = 64 * 1024  # bytes of genre fields beyond which only their values are remembered
 
-Role = Literal["primary", "step", "rest", "v1"]
+Role = Literal["primary", "stand-in", "step", "rest", "v1"]
 
 
 class DamagedError(ValueError):
@@ -57,8 +57,9 @@ class Tag:
     shape : str
         What else of the format's structure is missing where the tag is not present; one word.
     role : str
-        ``"primary"`` is written; ``"step"`` is kept in step where it has a genre; ``"rest"`` takes
-        the genres after the first; ``"v1"`` is an ID3v1 tag, for which there is an option.
+        ``"primary"`` is written, in place of it a ``"stand-in"`` that says something where it is
+        empty; ``"step"`` is kept in step where it has a genre; ``"rest"`` takes the genres after the
+        first; ``"v1"`` is an ID3v1 tag, for which there is an option.
     exact : bool
         Whether padding and sizes shall be exactly these, as when a former state is put back;
         otherwise growing and shrinking use padding up and give it back.
@@ -74,7 +75,7 @@ class Tag:
     sizes: tuple[int, ...] = ()
     present: bool = True
     shape: str = ""
-    role: Role = "primary"
+    role: Role = field(default="primary", compare=False)
     exact: bool = False
     inherited: tuple[Element, ...] = ()
 
@@ -97,7 +98,7 @@ class Tag:
 
 
 class Document(Protocol):
-    """A parsed file: its tags, the first of which is the one to write, and how to change them."""
+    """A parsed file: its tags, the first of which is the format's own, and how to change them."""
 
     @property
     def format(self) -> str:
@@ -105,7 +106,7 @@ class Document(Protocol):
 
     @property
     def tags(self) -> tuple[Tag, ...]:
-        """All tags that may carry a genre; the primary one first, present or not."""
+        """All tags that may carry a genre; the format's own first, present or not."""
 
     def splices(self, tags: Sequence[Tag], /) -> list[Splice]:
         """Return what to change so that the file carries these tags instead; same kinds, same order.

@@ -54,8 +54,8 @@ class FieldRow:
     genres : callable
         From a field's name and values to the genres they mean.
     plain : mapping of str to str
-        What its fields for title, artist, album, date, comment and track are called, where it can
-        inherit them from a poorer tag.
+        What its fields for title, artist, album, date, comment, track, and the program that wrote the
+        file are called, as far as one of them is ever inherited from a poorer tag.
     latin : callable
         From the name of such a field and Latin-1 text to the raw bytes of its element.
     """
@@ -79,18 +79,18 @@ class FieldRow:
         return frozenset({*self.genre_names, self.model, self.confidence} - {""})
 
 
-_PLAIN: Final = ("title", "artist", "album", "date", "comment", "track")
+_PLAIN: Final = ("title", "artist", "album", "date", "comment", "track", "program")
 
 
 def _called(*names: str) -> Mapping[str, str]:
-    return MappingProxyType(dict(zip(_PLAIN, names, strict=True)))
+    return MappingProxyType(dict(zip(_PLAIN, names, strict=False)))
 
 
 def id3v2_row(version: int, *, plain_sizes: bool = False) -> FieldRow:
     """Return the row of ID3v2.2, 2.3 or 2.4 (whose frame sizes some programs wrote as plain numbers)."""
     genre, prefix = ("TCO", "TXX:") if version == 2 else ("TCON", "TXXX:")
     date = "TYER" if version == 3 else "TDRC"
-    plain = _called("TIT2", "TPE1", "TALB", date, "COMM", "TRCK") if version > 2 else _NOTHING
+    plain = _called("TIT2", "TPE1", "TALB", date, "COMM", "TRCK", "TSSE") if version > 2 else _NOTHING
     return FieldRow(
         genre=genre,
         genre_names=(genre,),
@@ -137,8 +137,11 @@ def _asf_record(_name: str, raw: bytes) -> tuple[str, ...]:
     return (store.asf_value(int.from_bytes(raw[6:8], "little"), raw[start:]),)
 
 
+_JOINED: Final = "; "
+
+
 def _info_encode(name: str, wanted: Sequence[str]) -> list[bytes]:
-    text = "; ".join(wanted).encode() + b"\0"
+    text = _JOINED.join(wanted).encode() + b"\0"
     return [name.encode("ascii") + len(text).to_bytes(4, "little") + text + bytes(len(text) % 2)]
 
 
@@ -202,7 +205,14 @@ APE_ROW: Final = FieldRow(
     latin=lambda name, text: store.ape_item(name, [text.decode("latin-1")]),
 )
 
-INFO_ROW: Final = FieldRow(genre="IGNR", genre_names=("IGNR",), encode=_info_encode, decode=_info_decode)
+INFO_ROW: Final = FieldRow(
+    genre="IGNR",
+    genre_names=("IGNR",),
+    encode=_info_encode,
+    decode=_info_decode,
+    genres=lambda _name, found: tuple(genre for text in found for genre in text.split(_JOINED) if genre),
+    plain=MappingProxyType({"program": "ISFT"}),
+)
 
 ID3V1_ROW: Final = FieldRow(genre="genre", genre_names=("genre",), encode=_id3v1_encode, decode=_id3v1_decode)
 

@@ -6,13 +6,14 @@ import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, BinaryIO, Final
 
+from mutagen._riff import RiffFile, RiffListChunk
 from mutagen.aiff import AIFF
 from mutagen.apev2 import TEXT, APENoHeaderError, APEv2
 from mutagen.asf import ASF
 from mutagen.dsdiff import DSDIFF, DSDIFFFile
 from mutagen.dsf import DSF
 from mutagen.flac import FLAC
-from mutagen.id3 import COMM, ID3, TDRC, TIT2, TPE1, ID3NoHeaderError, ParseID3v1
+from mutagen.id3 import COMM, ID3, TDRC, TIT2, TPE1, TSSE, ID3NoHeaderError, ParseID3v1
 from mutagen.mp4 import MP4
 from mutagen.oggflac import OggFLAC
 from mutagen.oggopus import OggOpus
@@ -37,7 +38,7 @@ _PLAIN: Final = (  # of ID3v1 as mutagen reads it, in APEv2, in Vorbis comments
 )
 
 
-def view(file: BinaryIO, kind: str) -> View | None:
+def view(file: BinaryIO, kind: str, stand_in: str | None = None) -> View | None:
     """Return how mutagen reads a file, or None for a container it does not know.
 
     A field that only a poorer tag has, such as ID3v1, counts as one of the format's own tag, which takes
@@ -49,6 +50,8 @@ def view(file: BinaryIO, kind: str) -> View | None:
         Open for reading.
     kind : str
         `Document.format`.
+    stand_in : str or None
+        Kind of the tag that is written in place of the format's own one.
 
     Raises
     ------
@@ -58,12 +61,17 @@ def view(file: BinaryIO, kind: str) -> View | None:
     file.seek(0)
     if file.read(4) in {b"RF64", b"BW64"}:
         return None
-    reader = _READERS.get(kind, _ape_view)
-    file.seek(0)
-    try:
-        return reader(file)
-    except Exception as exc:  # a damaged file makes parsers raise anything
-        raise DamagedError(f"its tags cannot be parsed ({type(exc).__name__}: {exc})") from exc
+    readers = [_READERS.get(kind, _ape_view)]
+    if stand_in is not None:
+        readers.append(_STAND_INS[stand_in.partition(".")[0]])
+    views = []
+    for reader in readers:
+        file.seek(0)
+        try:
+            views.append(reader(file))
+        except Exception as exc:  # a damaged file makes parsers raise anything
+            raise DamagedError(f"its tags cannot be parsed ({type(exc).__name__}: {exc})") from exc
+    return views[-1][0], [other for _, others in views for other in others]
 
 
 def _id3v1(file: BinaryIO, version: int = 3) -> Mapping[str, Any]:
@@ -128,6 +136,32 @@ def _dsdiff_view(file: BinaryIO) -> View:
             said.append(kind(encoding=0, text=[text]))
         data = data[12 + size + size % 2 :]
     return _frames(tags, said)
+
+
+def _info_items(file: BinaryIO) -> list[tuple[str, bytes]]:
+    lists = (c for c in RiffFile(file).root.subchunks() if isinstance(c, RiffListChunk))
+    found = next((c for c in lists if c.name == "INFO"), None)
+    return [(c.id, c.read()) for c in found.subchunks()] if found else []
+
+
+def _wav_view(file: BinaryIO) -> View:
+    tags = WAVE(file, load_v1=False).tags
+    text = dict(reversed(_info_items(file))).get("ISFT", b"").split(b"\0")[0].strip()
+    return _frames(tags, [TSSE(encoding=0, text=[text.decode()])] if text and text.isascii() else ())
+
+
+def _info_view(file: BinaryIO) -> View:
+    items = _info_items(file)
+    texts = [data.rstrip(b"\0") for name, data in items if name == "IGNR"]
+    genres = [genre for text in texts for genre in _decoded(text).split("; ") if genre]
+    return tuple(genres), [(name, data) for name, data in items if name != "IGNR"]
+
+
+def _decoded(text: bytes) -> str:
+    try:
+        return text.decode()
+    except UnicodeDecodeError:
+        return text.decode("latin-1")
 
 
 def _flac_view(file: BinaryIO) -> View:
@@ -197,7 +231,7 @@ _READERS: Final[dict[str, Callable[[BinaryIO], View]]] = {
     "MP3": _id3_view,
     "AAC": _id3_view,
     "TTA": _id3_view,
-    "WAV": _id3_within(WAVE),
+    "WAV": _wav_view,
     "AIFF": _id3_within(AIFF),
     "DSDIFF": _dsdiff_view,
     "DSF": _id3_within(DSF),
@@ -208,6 +242,11 @@ _READERS: Final[dict[str, Callable[[BinaryIO], View]]] = {
     "Speex": _comments(OggSpeex),
     "MP4": _mp4_view,
     "ASF": _asf_view,
+}
+_STAND_INS: Final[dict[str, Callable[[BinaryIO], View]]] = {
+    "ID3v2": _id3_view,
+    "APEv2": _ape_view,
+    "INFO": _info_view,
 }
 
 

@@ -103,16 +103,18 @@ def _keeps(old: Tag, wanted: Tag) -> bool:
 
 def _check_second_opinion(intention: Intention, source_fd: int, copy_fd: int, after: Document) -> None:
     kind = intention.before.format
+    tags = edit.tags_of(after)
+    primary = edit.primary_of(tags)
+    stand_in = None if primary.kind == after.tags[0].kind else primary.kind
     with os.fdopen(os.dup(source_fd), "rb") as source, os.fdopen(os.dup(copy_fd), "rb") as copy:
-        old = independent.view(source, kind)
+        old = independent.view(source, kind, stand_in)
         try:
-            new = independent.view(copy, kind)
+            new = independent.view(copy, kind, stand_in)
         except DamagedError as exc:
             raise _refused(intention, f"another reader cannot read the copy ({exc})") from exc
     if old is None or new is None:
         return
-    primary = after.tags[0]
-    expected = primary.genres + tuple(g for tag in after.tags if tag.role == "rest" for g in tag.genres)
+    expected = primary.genres + tuple(g for tag in tags if tag.role == "rest" for g in tag.genres)
     # What is put back byte for byte may be read by others as it was, not as we read it.
     restored = any(tag.exact for tag in intention.tags)
     problem = independent.differences(old, new, new[0] if restored or not expected else expected)

@@ -30,6 +30,7 @@ from tag_bytes import (
     opus_binary_suffix,
     remuxed,
     rf64,
+    wav_chunk,
     wav_id3_first,
     wav_info,
     wav_odd,
@@ -53,6 +54,7 @@ from tag_streams import (
     bare_mp3,
     genre_frame,
     id3_file,
+    id3_frames,
     id3_tag,
     id3v1,
     itunes_sizes,
@@ -66,7 +68,8 @@ from tag_streams import (
 class Case:
     """A kind of file: how it is made, what genres it has at first, and whether PyAV can read it.
 
-    `inherits` says that its first tag takes the fields of ID3v1 or the like along.
+    `stand_in` is the kind of tag that is written in place of the format's own, `inherits` says that
+    the format's own takes the fields of ID3v1 or the like along.
     """
 
     id: str
@@ -74,6 +77,7 @@ class Case:
     make: Callable[[], bytes]
     genres: tuple[str, ...] = ()
     audio: bool = True
+    stand_in: str = ""
     inherits: bool = False
 
     def build(self, directory: Path) -> Path:
@@ -120,14 +124,33 @@ CASES: tuple[Case, ...] = (
         inherits=True,
     ),
     Case(
+        "mp3-apev2-id3v1",
+        ".mp3",
+        lambda: bare_mp3() + apev2(Title="A title") + id3v1(17),
+        ("Rock",),
+        stand_in="APEv2",
+    ),
+    Case(
+        "mp3-id3v2-genre-apev2",
+        ".mp3",
+        lambda: id3_tag(4, genre_frame(4, *OLD)) + bare_mp3() + apev2(Title="A title") + id3v1(17),
+        OLD,
+    ),
+    Case(
         "mp3-apev2-like-id3v1", ".mp3", lambda: id3_file(4, padding=9, genre=False)() + apev2_of_131_bytes()
     ),
-    Case("mp3-apev2-only", ".mp3", lambda: bare_mp3() + apev2(Title="A title", Genre="Zouk"), ("Zouk",)),
+    Case(
+        "mp3-apev2-only",
+        ".mp3",
+        lambda: bare_mp3() + apev2(Title="A title", Genre="Zouk"),
+        ("Zouk",),
+        stand_in="APEv2",
+    ),
     Case(
         "mp3-replaygain-apev2",
         ".mp3",
         lambda: raw("mp3.mp3") + apev2(MP3GAIN_MINMAX="1,2") + id3v1(255),
-        inherits=True,
+        stand_in="APEv2",
     ),
     Case("mp3-every-tag", ".mp3", mp3_with_everything, OLD),
     Case("mp3-lyrics3", ".mp3", lyrics3),
@@ -141,6 +164,18 @@ CASES: tuple[Case, ...] = (
     Case("flac-no-padding", ".flac", flac_kind(padding=None, genre=False)),
     Case("flac-huge-picture", ".flac", flac_kind(padding=10, genre=True, picture=COVER * 150), OLD),
     Case("flac-no-comments", ".flac", flac_without_comments),
+    Case(
+        "flac-id3v2-no-comments",
+        ".flac",
+        lambda: id3_tag(4, *id3_frames(4)) + flac_without_comments(),
+        stand_in="ID3v2.4",
+    ),
+    Case(
+        "flac-id3v2-empty-comments",
+        ".flac",
+        lambda: id3_tag(3, *id3_frames(3)) + flac_with_empty_comments(),
+        stand_in="ID3v2.3",
+    ),
     Case(
         "flac-id3v1-no-comments",
         ".flac",
@@ -192,13 +227,31 @@ CASES: tuple[Case, ...] = (
         ".wav",
         wav_info((b"INAM", b"A title\0"), (b"IGNR", b"Zouk\0"), (b"ICMT", b"odd")),
         ("Zouk",),
+        stand_in="INFO",
+    ),
+    Case(
+        "wav-info-unpadded",
+        ".wav",
+        wav_info((b"INAM", b"A title\0"), (b"ICMT", b"odd"), pad=False),
+        stand_in="INFO",
+    ),
+    Case("wav-info-program", ".wav", wav_info((b"ISFT", b"Lavf58.76.100\0"))),
+    Case(
+        "wav-info-id3",
+        ".wav",
+        wav_info(
+            (b"INAM", b"A title\0"),
+            (b"IGNR", b"Zouk; Dark Ambient\0"),
+            beside=(wav_chunk(b"id3 ", id3_tag(4, *id3_frames(4))),),
+        ),
+        OLD,
     ),
     Case("wav-id3-first", ".wav", wav_id3_first, OLD),
     Case("wav-odd-size", ".wav", wav_odd),
     Case("wav-odd-size-no-pad", ".wav", wav_without_pad),
     Case("wav-odd-size-pad-beyond", ".wav", lambda: wav_without_pad(beyond=b"\0")),
     Case("wav-id3-no-pad", ".wav", wav_id3_without_pad, OLD),
-    Case("wav-info-no-pad", ".wav", wav_info_without_pad, ("Zouk",)),
+    Case("wav-info-no-pad", ".wav", wav_info_without_pad, ("Zouk",), stand_in="INFO"),
     Case("wav-empty-id3", ".wav", wav_empty_id3),
     Case("wav-rf64", ".wav", rf64),
     Case("aiff", ".aiff", lambda: raw("aiff.aiff")),
@@ -211,6 +264,7 @@ CASES: tuple[Case, ...] = (
     Case("tta", ".tta", lambda: raw("tta.tta")),
     Case("tta-id3v1", ".tta", lambda: raw("tta.tta") + id3v1(17), ("Rock",), inherits=True),
     Case("aac", ".aac", lambda: remuxed("aac.m4a", "adts")),
+    Case("aac-apev2", ".aac", lambda: remuxed("aac.m4a", "adts") + apev2(Title="A title"), stand_in="APEv2"),
     Case(
         "wavpack",
         ".wv",
@@ -227,6 +281,13 @@ CASES: tuple[Case, ...] = (
         lambda: id3_tag(4, genre_frame(4, "Zouk")) + ape_audio(),
         ("Zouk",),
         audio=False,
+    ),
+    Case(
+        "ape-id3v2-only",
+        ".ape",
+        lambda: id3_tag(4, *id3_frames(4), padding=9) + ape_audio(),
+        audio=False,
+        stand_in="ID3v2.4",
     ),
     Case("wma", ".wma", wma_file, OLD),
     Case("wma-two-paddings", ".wma", wma_two_paddings, OLD),

@@ -147,7 +147,7 @@ def test_letters_like_id3v1_within_an_apev2_tag_are_not_taken_for_it(
         pytest.fail("no such tag")
 
 
-@pytest.mark.parametrize("name", ["wav", "aiff", "dff", "dsf"])
+@pytest.mark.parametrize("name", ["wav-info-id3", "wav", "aiff", "dff", "dsf"])
 def test_letters_like_id3v1_at_the_end_of_a_chunk_are_not_taken_for_it(
     name: str, place: Place, tag: Tag
 ) -> None:
@@ -276,9 +276,10 @@ def test_a_first_tag_takes_along_what_a_poorer_one_says(name: str, place: Place,
 
 
 def test_the_genre_of_an_info_list_is_kept_in_step(place: Place, tag: Tag, store: FileTagStore) -> None:
-    path = place(BY_ID["wav-info"])
+    path = place(BY_ID["wav-info-id3"])
     tag(path, NEW)
     assert store.read_genres(path).fields["INFO:IGNR"] == ("Hip-Hop; Jazz",)
+    assert store.read_genres(path).fields["TCON"] == NEW
 
 
 def test_every_tag_that_has_a_genre_is_kept_in_step(place: Place, tag: Tag, store: FileTagStore) -> None:

@@ -50,7 +50,7 @@ class Flac:
 
     @property
     def tags(self) -> tuple[Tag, ...]:
-        """All tags, the primary one first."""
+        """All tags, the format's own first."""
         return (self._comments.tag, *self._around.tags)
 
     def splices(self, tags: Sequence[Tag], /) -> list[Splice]:

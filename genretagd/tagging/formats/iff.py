@@ -78,7 +78,7 @@ class ChunkFile:
 
     @property
     def tags(self) -> tuple[Tag, ...]:
-        """All tags, the primary one first."""
+        """All tags, the format's own first."""
         return (*(found.tag for found in self._id3), *((self._info[1],) if self._info else ()))
 
     def splices(self, tags: Sequence[Tag], /) -> list[Splice]:
@@ -188,7 +188,7 @@ def parse(window: Window, dialect: Dialect) -> ChunkFile:
     listed = next((c for c in chunks if c.name == b"LIST" and dialect is WAV and _is_info(window, c)), None)
     info = _info(window, listed) if listed else None
     master = next((c for c in chunks if c.name == b"DIIN" and dialect is DSDIFF), None)
-    plain = _master(window, master) if master else {}
+    plain = _program(info) if info else _master(window, master) if master else {}
     own = found[0].tag
     found[0] = replace(found[0], tag=replace(own, inherited=inherited(own.row, plain)))
     numbered = [id3v2.secondary(one, i) if i > 1 else one for i, one in enumerate(found, start=1)]
@@ -236,6 +236,13 @@ def _master(window: Window, chunk: Chunk) -> dict[str, bytes]:
     return found
 
 
+def _program(info: Tag) -> dict[str, bytes]:
+    """Return which program an INFO list says wrote the file: alone that makes it no place to write to."""
+    raw = next((e.raw for e in info.elements if e.name == info.row.plain["program"]), b"")
+    text = raw[8 : 8 + int.from_bytes(raw[4:8], "little")].split(b"\0")[0].strip()
+    return {"program": text} if text.isascii() else {}
+
+
 def _is_info(window: Window, chunk: Chunk) -> bool:
     return window.read(chunk.start + 8, 4) == b"INFO"
 
@@ -252,7 +259,7 @@ def _info(window: Window, chunk: Chunk) -> Tag:
         stop = min(stop + size % 2, len(data))
         elements.append(Element(data[position : position + 4].decode("latin-1"), data[position:stop]))
         position = stop
-    return Tag("INFO", INFO_ROW, tuple(elements), role="step")
+    return Tag("INFO", INFO_ROW, tuple(elements), role="stand-in")
 
 
 def _items(tag: Tag) -> bytes:

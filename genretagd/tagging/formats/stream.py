@@ -44,7 +44,7 @@ class TaggedStream:
 
     @property
     def tags(self) -> tuple[Tag, ...]:
-        """All tags, the primary one first."""
+        """All tags, the format's own first."""
         id3 = tuple(found.tag for found in self._id3)
         both = (self._ape.tag, *id3) if self._ape_first else (*id3, self._ape.tag)
         return (*both, self._v1)
@@ -133,7 +133,8 @@ def parse(window: Window, name: str, *, own: Own | None) -> TaggedStream:
 def _with_role(tag: Tag, own: Own | None, plain: Mapping[str, bytes]) -> Tag:
     if own and tag.kind.startswith(own):
         return replace(tag, role="primary", inherited=inherited(tag.row, plain))
-    return replace(tag, role="step")
+    unread = own is None and tag.kind == "APEv2"  # by whoever reads a stream with a tag within
+    return replace(tag, role="step" if unread else "stand-in")
 
 
 def _lyrics3_size(window: Window, end: int) -> int:
