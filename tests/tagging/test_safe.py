@@ -8,32 +8,20 @@ import stat
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
+from refusals import NEW, Tag, edited, refused
 from tag_cases import CASES, Case
 
-from genretagd.domain import TagChange, WriteOptions
+from genretagd.domain import WriteOptions
 from genretagd.errors import FileChangedError, TagError, WriteRefusedError
-from genretagd.tagging import attributes, inplace, splice, temps
+from genretagd.tagging import attributes, temps
 from genretagd.tagging.store import FileTagStore
 from genretagd.tagging.sweeping import sweep
 
-Tag = Callable[..., TagChange]
 Place = Callable[[Case], Path]
-NEW = ("Hip-Hop", "Jazz")
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root may change owners and flags")
 needs_xattrs = pytest.mark.skipif(not hasattr(os, "setxattr"), reason="needs extended attributes")
-
-
-def refused(tag: Tag, path: Path, code: str, **kwargs: object) -> TagError:
-    old = path.read_bytes()
-    with pytest.raises(TagError) as caught:
-        tag(path, NEW, **kwargs)
-    assert caught.value.code == code
-    assert path.read_bytes() == old
-    assert not [p for p in path.parent.iterdir() if temps.is_temporary(p.name)]
-    return caught.value
 
 
 @pytest.mark.parametrize("mode", [0o600, 0o664, 0o755, 0o4755])
@@ -180,154 +168,6 @@ def test_a_file_with_several_names_is_separated_on_request(
     assert store.read_genres(track).genres == NEW
     assert store.read_genres(other).genres == before
     assert track.stat().st_nlink == other.stat().st_nlink == 1
-
-
-@pytest.mark.parametrize("name", ["mp3-id3v23", "mp3-no-tag", "m4a-faststart", "flac-no-padding", "wav"])
-def test_a_file_with_several_names_is_rewritten_in_place_on_request(
-    name: str, place: Place, tag: Tag, store: FileTagStore
-) -> None:
-    path = place(next(case for case in CASES if case.id == name))
-    other = path.with_name("second name")
-    os.link(path, other)
-    old, inode = path.read_bytes(), path.stat().st_ino
-    change = tag(path, NEW, options=WriteOptions(hardlinks="in-place", mtime="keep"))
-    assert store.read_genres(other).genres == NEW
-    assert path.stat().st_ino == other.stat().st_ino == inode
-    store.restore_fields(
-        path,
-        change.fields_before,
-        expected=change.version_after,
-        options=WriteOptions(hardlinks="in-place"),
-    )
-    assert other.read_bytes() == old
-    assert sorted(path.parent.iterdir()) == sorted([path, other])
-
-
-def test_when_a_rewrite_in_place_fails_the_old_content_is_put_back(
-    track: Path, tag: Tag, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    os.link(track, track.with_name("second name"))
-    real, calls = inplace.copy_range, []
-
-    def fail_once(*args: int) -> None:
-        calls.append(args)
-        if len(calls) == 1:
-            real(*args[:4], args[4] // 2)
-            raise OSError(errno.EIO, "broken")
-        real(*args)
-
-    monkeypatch.setattr(inplace, "copy_range", fail_once)
-    refused(tag, track, "io", options=WriteOptions(hardlinks="in-place"))
-    assert len(calls) > 1
-
-
-def edited(path: Path) -> None:
-    status = path.stat()
-    with path.open("r+b") as file:
-        file.seek(100)
-        file.write(b"somebody else was here")
-    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
-
-
-def replaced(path: Path) -> None:
-    new = path.with_name("new")
-    new.write_bytes(b"another file")
-    new.replace(path)
-
-
-@pytest.mark.parametrize("change", [edited, replaced])
-def test_a_file_changed_while_its_backup_is_made_is_left_to_its_new_owner(
-    change: Callable[[Path], None], track: Path, tag: Tag, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    other = track.with_name("second name")
-    os.link(track, other)
-    theirs: list[bytes] = []
-
-    def backup(*args: Any) -> None:
-        splice.write_copy(*args)
-        change(track)
-        theirs.extend([track.read_bytes(), other.read_bytes()])
-
-    monkeypatch.setattr(inplace, "write_copy", backup)
-    with pytest.raises(FileChangedError):
-        tag(track, NEW, options=WriteOptions(hardlinks="in-place"))
-    assert [track.read_bytes(), other.read_bytes()] == theirs
-    assert sorted(track.parent.iterdir()) == sorted([track, other])
-
-
-def test_a_file_is_rewritten_in_place_by_one_at_a_time(
-    track: Path, tag: Tag, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    other = track.with_name("second name.mp3")
-    os.link(track, other)
-    refusals: list[str] = []
-
-    def backup(*args: Any) -> None:
-        monkeypatch.undo()
-        with pytest.raises(FileChangedError) as caught:
-            tag(other, ("Jazz",), options=WriteOptions(hardlinks="in-place"))
-        refusals.append(caught.value.code)
-        splice.write_copy(*args)
-
-    monkeypatch.setattr(inplace, "write_copy", backup)
-    tag(track, NEW, options=WriteOptions(hardlinks="in-place"))
-    assert refusals == ["in use"]
-    assert FileTagStore().read_genres(other).genres == NEW
-
-
-def test_a_file_that_stayed_half_written_is_not_looked_at_before_its_old_content_is_back(
-    track: Path, tag: Tag, store: FileTagStore, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    os.link(track, track.with_name("second name"))
-    old = track.read_bytes()
-    another_worker = FileTagStore()
-    another_worker.read_genres(track)
-    calls = []
-
-    def fail(*args: int) -> None:
-        calls.append(args)
-        if len(calls) == 1:
-            splice.copy_range(*args)
-        raise OSError(errno.ENOSPC, "full")
-
-    with monkeypatch.context() as full_disk:
-        full_disk.setattr(inplace, "copy_range", fail)
-        with pytest.raises(TagError):
-            tag(track, NEW, options=WriteOptions(hardlinks="in-place"))
-        assert track.read_bytes() != old
-        for worker in (store, another_worker):
-            with pytest.raises(TagError, match="half written") as caught:
-                worker.read_genres(track)
-            assert caught.value.transient
-    store.read_genres(track)
-    assert track.read_bytes() == old
-    assert len(list(track.parent.iterdir())) == 2
-
-
-def test_a_half_written_file_that_its_owner_has_repaired_is_not_touched(
-    track: Path, tag: Tag, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    os.link(track, track.with_name("second name"))
-    old = track.read_bytes()
-
-    def fail(*_args: int) -> None:
-        raise OSError(errno.EIO, "broken")
-
-    with monkeypatch.context() as broken:
-        broken.setattr(inplace, "copy_range", fail)
-        broken.setattr(inplace, "_write_back", fail)
-        with pytest.raises(TagError):
-            tag(track, NEW, options=WriteOptions(hardlinks="in-place"))
-    [backup] = [path for path in track.parent.iterdir() if temps.is_backup(path.name)]
-    repaired = bytes(reversed(old))
-    track.write_bytes(repaired)
-    with pytest.raises(TagError, match=backup.name):
-        FileTagStore().read_genres(track)
-    assert track.read_bytes() == repaired
-    assert backup.read_bytes().startswith(old)
-    backup.unlink()
-    track.write_bytes(old)
-    FileTagStore().read_genres(track)
 
 
 def test_a_symbolic_link_is_followed_and_stays_one(track: Path, tag: Tag, tmp_path: Path) -> None:
@@ -502,16 +342,3 @@ def test_a_file_that_a_killed_run_still_writes_is_not_believed_until_that_has_en
 
 def test_sweeping_a_directory_that_is_not_there_is_no_error(tmp_path: Path) -> None:
     assert sweep(tmp_path / "missing") == []
-
-
-def test_a_backup_is_not_put_back_into_another_file(track: Path, tmp_path: Path) -> None:
-    directory = os.open(tmp_path, os.O_RDONLY)
-    original = os.open(track, os.O_RDONLY)
-    with inplace._backed_up(directory, track.name, original, original) as fd:
-        replacement = tmp_path / "new"
-        replacement.write_bytes(b"another file by now")
-        replacement.replace(track)
-        inplace.restore(directory, fd)
-    os.close(original)
-    os.close(directory)
-    assert track.read_bytes() == b"another file by now"
