@@ -46,7 +46,7 @@ class Crew:
         self._warming: threading.Thread | None = None
 
     def start(self) -> None:
-        """Begin to work, with as many threads as the engine has workers, and one for each that hangs."""
+        """Have as many threads at work as the engine has workers, and one more for each that hangs."""
         for number in range(len(self._threads), self.engine.threads + self._desk.hanging.threads):
             thread = threading.Thread(target=self._work, name=f"worker {number + 1}", daemon=True)
             self._threads.append(thread)
@@ -66,8 +66,7 @@ class Crew:
             self._warming.start()
 
     def alive(self) -> bool:
-        """Return whether all threads live; another begins in the place of one that hangs."""
-        self.start()
+        """Return whether all threads live."""
         return all(thread.is_alive() for thread in self._threads)
 
     def stop(self, *, seconds: float) -> None:

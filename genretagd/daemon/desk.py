@@ -202,11 +202,12 @@ class Desk:
             return True
         with self.hanging.looking(task.version.device):
             after = self._look(task.path)
-        if (
-            after is not None and after.version != before.version
-        ):  # replaced: what we heard is not what is there
+        if after is None:
+            return False
+        if after.version != before.version:  # replaced: what we heard is not what is there
             self._unsettle(task.path)
-        return after is not None and after.version == before.version
+            return False
+        return True
 
 
 def _may_be_permitted(outcome: Outcome) -> bool:

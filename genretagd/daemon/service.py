@@ -188,6 +188,7 @@ class Service:
             return "tick"
 
     def _look_after(self) -> None:
+        self._crew.start()  # in the place of a thread that hangs another begins
         if self._crew.alive():  # if not, systemd ends us and starts us again
             self._supervisor.ping()
         if self._queue.relieved():

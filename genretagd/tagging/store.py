@@ -13,7 +13,7 @@ from genretagd.errors import FileChangedError, TagError, WriteRefusedError
 from genretagd.tagging import detect, edit, safe, temps
 from genretagd.tagging.elements import DamagedError, Document, ProtectedError, Tag, UnsupportedError
 from genretagd.tagging.splice import Splice, Window, normalised
-from genretagd.tagging.sweeping import being_written, directory_of, half_written, sweep
+from genretagd.tagging.sweeping import being_written, directory_of, half_written, sweep, written_at
 from genretagd.tagging.verify import Intention, check_copy
 
 Choose = Callable[[Document], Sequence[Tag]]
@@ -139,7 +139,7 @@ class FileTagStore:
 
     def _check_written(self, path: Path, directory: Path) -> None:
         self._writing[directory] = tuple(set(self._writing[directory]) & set(being_written(directory)))
-        name = Path(os.path.realpath(path)).name if path.is_symlink() else path.name
+        name = written_at(path).name
         if any(temps.is_beside(temporary, name) for temporary in self._writing[directory]):
             raise TagError(path, "another genretagd is writing it", code="in use", transient=True)
         if not self._writing[directory]:

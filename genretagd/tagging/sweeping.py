@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import os
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from genretagd.tagging import inplace, temps
 
 
+def written_at(path: Path) -> Path:
+    """Return what a write of a track replaces: itself, or what it links to."""
+    return Path(os.path.realpath(path)) if path.is_symlink() else path
+
+
 def directory_of(path: Path) -> Path:
     """Return where a write of a track has its temporary files: beside it, or beside what it links to."""
-    return Path(os.path.realpath(path)).parent if path.is_symlink() else path.parent
+    return written_at(path).parent
 
 
 def sweep(directory: Path) -> list[str]:
@@ -25,32 +31,15 @@ def sweep(directory: Path) -> list[str]:
     list of str
         The names that were cleared up.
     """
-    cleared: list[str] = []
-    try:
-        directory_fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    except OSError:
-        return cleared
-    try:
-        with suppress(OSError):
-            names = [n for n in os.listdir(directory_fd) if temps.is_temporary(n)]  # noqa: PTH208 - by descriptor
-            cleared += [name for name in names if _cleared(directory_fd, name)]
-    finally:
-        os.close(directory_fd)
-    return cleared
+    with suppress(OSError), _names_in(directory, temps.is_temporary) as (directory_fd, names):
+        return [name for name in names if _cleared(directory_fd, name)]
+    return []
 
 
 def being_written(directory: Path) -> tuple[str, ...]:
     """Return the temporary files in a directory whose writers are surely alive."""
-    try:
-        directory_fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    except OSError:
-        return ()
-    try:
-        with suppress(OSError):
-            names = [n for n in os.listdir(directory_fd) if temps.is_temporary(n)]  # noqa: PTH208 - by descriptor
-            return tuple(name for name in names if temps.in_use(directory_fd, name))
-    finally:
-        os.close(directory_fd)
+    with suppress(OSError), _names_in(directory, temps.is_temporary) as (directory_fd, names):
+        return tuple(name for name in names if temps.in_use(directory_fd, name))
     return ()
 
 
@@ -65,13 +54,19 @@ def half_written(directory: Path) -> dict[int, str]:
     OSError
         The directory cannot be read.
     """
+    with _names_in(directory, temps.is_backup) as (directory_fd, names):
+        found = {inplace.inode_of(directory_fd, name): name for name in names}
+    return {inode: name for inode, name in found.items() if inode is not None}
+
+
+@contextmanager
+def _names_in(directory: Path, chosen: Callable[[str], bool]) -> Iterator[tuple[int, list[str]]]:
+    """Open a directory; yield its descriptor and the chosen ones of the names in it."""
     directory_fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        names = [n for n in os.listdir(directory_fd) if temps.is_backup(n)]  # noqa: PTH208 - by descriptor
-        found = {inplace.inode_of(directory_fd, name): name for name in names}
+        yield directory_fd, [name for name in os.listdir(directory_fd) if chosen(name)]  # noqa: PTH208
     finally:
         os.close(directory_fd)
-    return {inode: name for inode, name in found.items() if inode is not None}
 
 
 def _cleared(directory_fd: int, name: str) -> bool:

@@ -120,9 +120,8 @@ def is_beside(temporary: str, name: str) -> bool:
 
 def in_use(directory_fd: int, name: str) -> bool:
     """Return whether the writer of a temporary file is surely alive."""
-    try:
-        fd = os.open(name, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=directory_fd)
-    except OSError:
+    fd = _opened(directory_fd, name)
+    if fd is None:
         return False
     try:
         return lock(fd) is False
@@ -134,11 +133,15 @@ def in_use(directory_fd: int, name: str) -> bool:
 
 def dead(directory_fd: int, name: str) -> int | None:
     """Return an open, locked descriptor of a temporary file whose writer is surely dead, else None."""
-    try:
-        fd = os.open(name, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=directory_fd)
-    except OSError:
-        return None
-    if lock(fd):
+    fd = _opened(directory_fd, name)
+    if fd is None or lock(fd):
         return fd
     os.close(fd)
     return None
+
+
+def _opened(directory_fd: int, name: str) -> int | None:
+    try:
+        return os.open(name, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=directory_fd)
+    except OSError:
+        return None

@@ -97,9 +97,8 @@ class Tree(InotifyWatchGroup):  # type: ignore[misc]
             if path is None:
                 return
             if (event.is_moved_from or event.is_delete) and path in self._active_callbacks_by_path:
-                if (
-                    event.is_moved_from or not event.is_directory
-                ):  # the kernel lets go what is deleted, not links
+                # What is deleted the kernel lets go itself; but a link that is deleted leaves its directory.
+                if event.is_moved_from or not event.is_directory:
                     self._let_go(path)
                 event = _of_directory(event)
             elif event.is_moved_to or event.is_create:

@@ -99,6 +99,7 @@ def test_in_the_place_of_a_thread_that_hangs_another_works(crew, work, desk):
     until(lambda: desk.hanging.threads)
     work.put(task("/m/b.mp3"))
     for _ in range(3):
+        crew.start()
         assert crew.alive()
     until(lambda: desk.outcomes)
     assert len(crew._threads) == 2

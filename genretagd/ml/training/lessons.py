@@ -202,9 +202,10 @@ def examples(
         teacher = np.zeros((len(rows), TEACHER_WINDOWS, size), np.float32)
         known = np.zeros((len(rows), size), np.float32)
         pairs = [(taught.teacher, taught.scores) for taught in teachers]
+        single = material.single()[tracks]
         for row, index in enumerate(of):
             found = targets.combine(pairs, material.ids[int(tracks[index])])
-            if found is not None and counts[index] == 1:
+            if found is not None and single[index]:
                 teacher[row], known[row] = _windows(found[0]), found[1]
     pictures: Sequence[NDArray[np.uint8]] = Rows(material.pictures, rows)
     if square is not None:
