@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from genretagd.errors import DecodeError
+from genretagd.ml.regions import skip_id3v2
 
 DEMUXERS: Final = (
     "aac", "ac3", "aiff", "ape", "asf", "au", "caf", "dsf", "dts", "eac3", "flac", "iff", "m4a",
@@ -30,6 +31,15 @@ MAX_RATE: Final = 3_072_000
 PROBE_BYTES: Final = 4_000_000
 """How much of a file the search for streams may read; cover art of more than this comes first in some files,
 but the demuxers skip it by its declared size."""
+
+QUICK_BYTES: Final = 1 << 12
+"""An ID3v2 tag in front of so much or less costs the search for the format nothing."""
+
+PCM_PROBE_PACKETS: Final = "8"
+"""So many packets of a WAV or W64 file, about a second, are searched for a DTS stream that poses as PCM. By
+itself FFmpeg searches thirty, which takes as long as the rest of a prediction.
+"""
+PCM_MAGIC: Final = (b"RIFF", b"RF64", b"riff")
 
 LARGE_BYTES: Final = 1 << 26
 """From this size on MP3 files are sought by bit rate and not by reading them up to the place."""
@@ -104,27 +114,58 @@ def open_audio(path: Path, *, part: range | None = None) -> Iterator[OpenedAudio
     import av  # noqa: PLC0415 - 90 ms that only a decoded file should cost
 
     av.logging.set_level(None)
-    address, protocols = f"file:{os.path.abspath(path)}", "file"  # noqa: PTH100 - resolves no links
+    options = {"probesize": str(PROBE_BYTES)}
+    if head.startswith(PCM_MAGIC):
+        options["max_probe_packets"] = PCM_PROBE_PACKETS
     if part is not None:
-        address, protocols = f"subfile,,start,{part.start},end,{part.stop},,:{address}", "subfile,file"
         size = len(part)
+    if size > LARGE_BYTES:
+        options["fflags"] = "fastseek"
+    format_name = _format_behind_tags(path, head, size) if part is None else None
     try:
-        with av.open(
-            address,
-            options={
-                "protocol_whitelist": protocols,
-                "format_whitelist": ",".join(DEMUXERS),
-                "codec_whitelist": _audio_decoders(),
-                "probesize": str(PROBE_BYTES),
-                **({"fflags": "fastseek"} if size > LARGE_BYTES else {}),
-            },
-            metadata_errors="replace",
-        ) as container:
+        with _open(path, part, format_name=format_name, options=options) as container:
             yield OpenedAudio(path, size, container, _choose_stream(path, container, head))
     except DecodeError:
         raise
     except Exception as exc:  # the decode door: PyAV raises FFmpeg's errors as many built-in kinds
         raise explained(path, exc, known_magic=_has_magic(head)) from exc
+
+
+def _open(path: Path, part: range | None, *, format_name: str | None, options: dict[str, str]) -> Any:
+    """Return an open PyAV container that may read nothing but this file, as formats of the list."""
+    import av  # noqa: PLC0415
+
+    address, protocols = f"file:{os.path.abspath(path)}", "file"  # noqa: PTH100 - resolves no links
+    if part is not None:
+        address, protocols = f"subfile,,start,{part.start},end,{part.stop},,:{address}", "subfile,file"
+    return av.open(
+        address,
+        format=format_name,
+        options={
+            "protocol_whitelist": protocols,
+            "format_whitelist": ",".join(DEMUXERS),
+            "codec_whitelist": _audio_decoders(),
+            **options,
+        },
+        metadata_errors="replace",
+    )
+
+
+def _format_behind_tags(path: Path, head: bytes, size: int) -> str | None:
+    """Return FFmpeg's name of the format behind ID3v2 tags; None where there are none, or it is unknown.
+
+    FFmpeg searches a tag for all formats there are, twice as far each time: a cover of a megabyte costs half
+    as much as all else that a prediction does. What follows the tag it knows at once.
+    """
+    if not head.startswith(b"ID3"):
+        return None
+    with path.open("rb", buffering=0) as stream:
+        start = skip_id3v2(stream, size)
+    if not QUICK_BYTES < start < size:
+        return None
+    with suppress(Exception), _open(path, range(start, size), format_name=None, options={}) as container:
+        return str(container.format.name).split(",")[0]  # what fails here is looked at from the file's start
+    return None
 
 
 @cache

@@ -40,7 +40,7 @@ def audio_regions(stream: BinaryIO) -> tuple[tuple[int, int], ...]:
         In order; empty ranges are left out.
     """
     size = stream.seek(0, os.SEEK_END)
-    start = _skip_leading(stream, size)
+    start = skip_id3v2(stream, size)
     end = _skip_trailing(stream, start, size)
     regions = _flac_regions(stream, start, end) if _at(stream, start, 4) == b"fLaC" else ((start, end),)
     return tuple((first, last) for first, last in regions if first < last)
@@ -61,7 +61,8 @@ def _synchsafe(data: bytes) -> int:
     return value
 
 
-def _skip_leading(stream: BinaryIO, size: int) -> int:
+def skip_id3v2(stream: BinaryIO, size: int) -> int:
+    """Return where the ID3v2 tags end that begin a file of a certain size; 0 where it begins with none."""
     position = 0
     for _ in range(MAX_TAGS):
         head = _at(stream, position, 10)

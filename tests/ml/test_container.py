@@ -1,0 +1,41 @@
+from __future__ import annotations
+
+import wave
+
+import mutagen.id3
+import numpy as np
+import pytest
+from sounds import FORMATS, RATE
+
+from genretagd.ml.container import open_audio
+from genretagd.ml.decode import read_excerpts
+
+DTS_HEADER = bytes.fromhex("7ffe8001fc3c7ff0a2c00138")
+"""Of a frame of 512 samples in 2,048 bytes, 44,100 Hz, two channels."""
+
+
+@pytest.mark.parametrize("name", ["mp3", "flac", "tta"])
+@pytest.mark.parametrize("size", [100, 5_000, 3_000_000])
+def test_the_format_is_told_by_what_follows_the_tags_and_not_by_the_name(tmp_path, name, size):
+    path = tmp_path / "no-suffix"
+    for number in range(2):
+        tag = mutagen.id3.ID3()
+        tag.add(mutagen.id3.APIC(mime="image/jpeg", data=np.random.default_rng(number).bytes(size)))
+        tag.save(tmp_path / f"tag-{number}")
+    tags = [(tmp_path / f"tag-{number}").read_bytes() for number in range(2)]
+    path.write_bytes(b"".join(tags) + FORMATS[name].read_bytes())
+    expected = read_excerpts(FORMATS[name], sr=RATE, count=1, seconds=30.0)
+    found = read_excerpts(path, sr=RATE, count=1, seconds=30.0)
+    np.testing.assert_array_equal(found.waveforms[0], expected.waveforms[0])
+
+
+@pytest.mark.parametrize(("silence", "codec"), [(0.0, "dca"), (0.5, "dca"), (5.0, "pcm_s16le")])
+def test_a_dts_stream_in_the_first_second_of_a_wav_file_is_not_heard_as_noise(tmp_path, silence, codec):
+    path = tmp_path / "surround.wav"
+    with wave.open(str(path), "wb") as stream:
+        stream.setnchannels(2)
+        stream.setsampwidth(2)
+        stream.setframerate(44_100)
+        stream.writeframes(bytes(4 * round(44_100 * silence)) + 400 * DTS_HEADER.ljust(2_048, b"\0"))
+    with open_audio(path) as opened:
+        assert opened.stream.codec_context.name == codec
