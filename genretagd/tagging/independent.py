@@ -9,11 +9,11 @@ from typing import Any, BinaryIO, Final
 from mutagen._riff import RiffFile, RiffListChunk
 from mutagen.aiff import AIFF
 from mutagen.apev2 import TEXT, APENoHeaderError, APEv2
-from mutagen.asf import ASF
+from mutagen.asf import ASF, ASFBaseAttribute
 from mutagen.dsdiff import DSDIFF, DSDIFFFile
 from mutagen.dsf import DSF
 from mutagen.flac import FLAC
-from mutagen.id3 import COMM, ID3, TDRC, TIT2, TPE1, TSSE, ID3NoHeaderError, ParseID3v1
+from mutagen.id3 import COMM, ID3, TDRC, TIT2, TPE1, TSSE, Frame, ID3NoHeaderError, ParseID3v1
 from mutagen.mp4 import MP4
 from mutagen.oggflac import OggFLAC
 from mutagen.oggopus import OggOpus
@@ -99,12 +99,26 @@ def _frames(tags: ID3 | None, poorer: Iterable[Any] = ()) -> View:
     for frame in poorer:
         found.setdefault(frame.HashKey, frame)
     kept = [
-        (key, repr(frame))
+        (key, _form(frame))
         for key, frame in found.items()
         if key not in {"TCON", f"TXXX:{MODEL}", f"TXXX:{CONFIDENCE}"}
     ]
     genres = found["TCON"].genres if "TCON" in found else []
     return tuple(genres), [*sorted(kept), *(tags.unknown_frames if tags is not None else ())]
+
+
+def _form(value: Any) -> object:
+    """Return a value of mutagen's in a form that can be compared.
+
+    Pictures stay bytes: to spell one out, as `repr` does, takes longer than all else about a write.
+    """
+    if isinstance(value, bytes):
+        return bytes(value), getattr(value, "imageformat", None), getattr(value, "dataformat", None)
+    if isinstance(value, list):
+        return [_form(one) for one in value]
+    if isinstance(value, Frame | ASFBaseAttribute):
+        return type(value), [(name, _form(one)) for name, one in sorted(vars(value).items())]
+    return repr(value)
 
 
 def _id3_view(file: BinaryIO) -> View:
@@ -191,23 +205,15 @@ def _mp4_view(file: BinaryIO) -> View:
     tags = found.tags or {}
     genres = tuple(value for value in tags.get("\xa9gen", ()) if value)
     ours = {"\xa9gen", *(f"----:com.apple.iTunes:{name}" for name in (MODEL, CONFIDENCE))}
-    others: list[object] = [(key, _plain(value)) for key, value in sorted(tags.items()) if key not in ours]
+    others: list[object] = [(key, _form(value)) for key, value in sorted(tags.items()) if key not in ours]
     chapters = [(c.start, c.title) for c in found.chapters] if found.chapters else []
     return genres, [*others, *chapters]
-
-
-def _plain(value: Any) -> str:
-    if isinstance(value, list):
-        return repr(
-            [(repr(v), getattr(v, "imageformat", None), getattr(v, "dataformat", None)) for v in value]
-        )
-    return repr(value)
 
 
 def _asf_view(file: BinaryIO) -> View:
     tags = ASF(file).tags
     genres = tuple(str(value) for value in tags.get("WM/Genre", ()) if str(value))
-    others: list[object] = [(k, repr(v)) for k, v in tags if k != "WM/Genre" and k.casefold() not in _OURS]
+    others: list[object] = [(k, _form(v)) for k, v in tags if k != "WM/Genre" and k.casefold() not in _OURS]
     return genres, others
 
 
