@@ -60,6 +60,27 @@ def tag(store: FileTagStore) -> Callable[..., TagChange]:
 
 
 @pytest.fixture
+def returns(
+    tmp_path: Path, store: FileTagStore, tag: Callable[..., TagChange]
+) -> Callable[[bytes, str], bytes]:
+    """Tag a file and undo that; it must be the same again. Returns the tagged file."""
+
+    def check(data: bytes, suffix: str) -> bytes:
+        path = tmp_path / f"track{suffix}"
+        path.write_bytes(data)
+        change = tag(path, ["Hip-Hop", "Jazz"])
+        tagged = path.read_bytes()
+        assert store.read_genres(path).genres == ("Hip-Hop", "Jazz")
+        store.restore_fields(
+            path, change.fields_before, expected=change.version_after, options=WriteOptions()
+        )
+        assert path.read_bytes() == data
+        return tagged
+
+    return check
+
+
+@pytest.fixture
 def track(place: Callable[[Case], Path]) -> Path:
     """An ordinary track: an MP3 with an ID3v2.3 tag."""
     return place(next(case for case in CASES if case.id == "mp3-id3v23"))

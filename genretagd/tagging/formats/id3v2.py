@@ -37,6 +37,8 @@ class Id3v2:
         Of the header.
     extended : bytes
         The extended header, its own size field included.
+    footer : bytes
+        Of version 2.4 only; its flags need not be those of the header. Empty if there is none.
     tag : Tag
         Its frames.
     """
@@ -47,13 +49,14 @@ class Id3v2:
     revision: int
     flags: int
     extended: bytes
+    footer: bytes
     tag: Tag
 
 
 def absent(start: int) -> Id3v2:
     """Return the tag that a file without one could have at an offset."""
     row = id3v2_row(NEW_VERSION)
-    return Id3v2(start, 0, NEW_VERSION, 0, 0, b"", Tag(f"ID3v2.{NEW_VERSION}", row, present=False))
+    return Id3v2(start, 0, NEW_VERSION, 0, 0, b"", b"", Tag(f"ID3v2.{NEW_VERSION}", row, present=False))
 
 
 def total_size(window: Window, start: int) -> int:
@@ -94,8 +97,10 @@ def parse(window: Window, start: int) -> Id3v2:
         raise UnsupportedError(f"an ID3v2.{version} tag")
     if version == 2 and flags & 0x40:
         raise UnsupportedError("a compressed ID3v2.2 tag")
-    footer = version == 4 and bool(flags & _FOOTER)
-    body = data[HEADER : size - HEADER] if footer else data[HEADER:]
+    footer = data[-HEADER:] if version == 4 and flags & _FOOTER else b""
+    if footer and (footer[:4] != b"3DI\4" or footer[6:] != data[6:HEADER]):
+        raise DamagedError("the ID3v2 tag has no footer where it should be")
+    body = data[HEADER : size - len(footer)]
     if flags & _UNSYNCHRONISED and version < 4:
         body = deunsynchronised(body)
     extended = _extended_header(body, version, flags)
@@ -111,7 +116,7 @@ def parse(window: Window, start: int) -> Id3v2:
     if footer and padding:
         raise DamagedError("the ID3v2 tag has padding before its footer")
     tag = Tag(f"ID3v2.{version}", id3v2_row(version, plain_sizes=plain), elements, padding)
-    return Id3v2(start, size, version, revision, flags, extended, tag)
+    return Id3v2(start, size, version, revision, flags, extended, footer, tag)
 
 
 def render(found: Id3v2, tag: Tag) -> bytes:
@@ -124,22 +129,21 @@ def render(found: Id3v2, tag: Tag) -> bytes:
     """
     if not tag.present:
         return b""
-    footer = bool(found.version == 4 and found.flags & _FOOTER)
     frames = b"".join(e.raw for e in tag.elements)
     stored = _stored(found, frames, 0)
-    fixed = HEADER * (2 if footer else 1)
-    padding = tag.padding if tag.exact else found.size - fixed - len(stored)
+    padding = tag.padding if tag.exact else found.size - HEADER - len(found.footer) - len(stored)
     if padding < 0:
         padding = found.tag.padding
-    if footer:
+    if found.footer:
         padding = 0
     if found.version == 3 and found.extended:
         stored = _stored(found, frames, padding)
     size = len(stored) + padding
     if size >= 1 << 28:
         raise UnsupportedError("no room in an ID3v2 tag")
-    header = bytes([found.version, found.revision, found.flags]) + synchsafe(size)
-    return b"ID3" + header + stored + bytes(padding) + (b"3DI" + header if footer else b"")
+    header = b"ID3" + bytes([found.version, found.revision, found.flags]) + synchsafe(size)
+    footer = found.footer and found.footer[:6] + synchsafe(size)
+    return header + stored + bytes(padding) + footer
 
 
 def secondary(found: Id3v2, number: int) -> Id3v2:

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from genretagd.tagging.elements import Element, Tag, UnsupportedError, inherited
+from genretagd.tagging.elements import DamagedError, Element, Tag, UnsupportedError, inherited
 from genretagd.tagging.fields import ID3V1_ROW, NO_GENRE
 from genretagd.tagging.formats import ape, id3v1, id3v2
 from genretagd.tagging.splice import Splice, Window
@@ -122,6 +122,8 @@ def parse(window: Window, name: str, *, own: Own | None) -> TaggedStream:
         at = end - (body or 0) - 2 * id3v2.HEADER
         if body is not None and at >= start and window.read(at, 3) == b"ID3":
             found.append(id3v2.secondary(id3v2.parse(window, at), len(found) + 1))
+            if at + found[-1].size != end:
+                raise DamagedError("the ID3v2 tag at the end of the file does not end there")
             end = at
     plain = id3v1.plain(v1)
     found[0] = replace(found[0], tag=_with_role(found[0].tag, own, plain))

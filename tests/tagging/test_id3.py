@@ -1,0 +1,126 @@
+"""What ID3 tags must mind, beside what test_store.py holds for all kinds of tag."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from mutagen.apev2 import APEv2
+from mutagen.dsdiff import DSDIFF
+from mutagen.flac import FLAC
+from mutagen.id3 import ID3
+from tag_bytes import flac_without_comments
+from tag_cases import CASES, Case
+from tag_streams import bare_mp3, genre_frame, id3_frames, id3_tag, raw
+
+from genretagd.domain import TagChange, WriteOptions
+from genretagd.errors import TagError
+from genretagd.tagging.store import FileTagStore
+
+Tag = Callable[..., TagChange]
+Place = Callable[[Case], Path]
+BY_ID = {case.id: case for case in CASES}
+NEW = ("Hip-Hop", "Jazz")
+
+
+def test_a_wrong_padding_size_in_an_extended_header_is_kept(
+    returns: Callable[[bytes, str], bytes],
+) -> None:
+    extended = struct.pack(">IHI", 6, 0, 4711)
+    returns(id3_tag(3, b"", padding=99, flags=0x40, extended=extended) + raw("mp3-no-header.mp3"), ".mp3")
+
+
+@pytest.mark.parametrize("text", ["(17)", "17", "(17)Rock", "Rock"])
+def test_numeric_genres_are_read_as_names(text: str, tmp_path: Path, store: FileTagStore) -> None:
+    path = tmp_path / "track.mp3"
+    path.write_bytes(id3_tag(3, genre_frame(3, text), padding=9) + raw("mp3-no-header.mp3"))
+    assert store.read_genres(path).genres == ("Rock",)
+    assert store.read_genres(path).fields["TCON"] == (text,)
+
+
+def test_an_id3v2_tag_with_a_checksum_is_left_alone(tmp_path: Path, store: FileTagStore) -> None:
+    path = tmp_path / "track.mp3"
+    extended = struct.pack(">IHII", 10, 0x8000, 9, 0)
+    path.write_bytes(id3_tag(3, padding=9, flags=0x40, extended=extended) + raw("mp3-no-header.mp3"))
+    with pytest.raises(TagError, match="checksum"):
+        store.read_genres(path)
+
+
+def test_a_footer_with_flags_of_its_own_comes_back(returns: Callable[[bytes, str], bytes]) -> None:
+    tag = id3_tag(4, *id3_frames(4), flags=0x10)
+    returns(tag[:-5] + b"\x90" + tag[-4:] + bare_mp3(), ".mp3")
+
+
+@pytest.mark.parametrize("footer", [b"", b"3DX\4\0\x10", b"3DI\3\0\x10", b"3DI\4\0\x10\0\0\0\1"])
+def test_audio_where_a_footer_should_be_is_left_alone(
+    footer: bytes, tmp_path: Path, store: FileTagStore
+) -> None:
+    tag = id3_tag(4, *id3_frames(4), flags=0x10)
+    path = tmp_path / "track.mp3"
+    path.write_bytes(tag[:-10] + footer + (tag[-10:][len(footer) :] if footer else b"") + bare_mp3())
+    with pytest.raises(TagError, match="footer"):
+        store.read_genres(path)
+
+
+def test_a_footer_that_belongs_to_no_tag_is_left_alone(tmp_path: Path, store: FileTagStore) -> None:
+    tag = id3_tag(4, genre_frame(4, "Zouk"), flags=0x10)
+    path = tmp_path / "track.mp3"
+    path.write_bytes(bare_mp3() + tag[:5] + b"\0" + tag[6:])
+    with pytest.raises(TagError, match="does not end there"):
+        store.read_genres(path)
+
+
+@given(tail=st.binary(min_size=125, max_size=125))
+@pytest.mark.parametrize("name", ["mp3", "mp3-empty-id3v2", "wv", "flac"])
+def test_whatever_id3v1_says_is_taken_along_and_given_back(
+    name: str, tail: bytes, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    audio = {
+        "mp3": raw("mp3-no-header.mp3"),
+        "mp3-empty-id3v2": id3_tag(3, padding=9) + raw("mp3-no-header.mp3"),
+        "wv": raw("wavpack.wv"),
+        "flac": flac_without_comments(),
+    }[name]
+    store, path = FileTagStore(), tmp_path_factory.mktemp("v1") / f"track.{name[:4].rstrip('-')}"
+    path.write_bytes(audio + b"TAG" + tail)
+    found = store.read_genres(path)
+    change = store.write_genres(path, NEW, expected=found.version, options=WriteOptions())
+    assert change.after == NEW
+    store.restore_fields(path, found.fields, expected=change.version_after, options=WriteOptions())
+    assert path.read_bytes() == audio + b"TAG" + tail
+
+
+INHERITED = {
+    "mp3-id3v1-foreign": (
+        ID3,
+        ("TIT2", "TPE1", "TALB"),
+        ("Caf\xe9", "曲名".encode("gbk").decode("latin-1"), "V1 album"),
+    ),
+    "mp3-id3v1-empty-id3v2": (ID3, ("TIT2", "TYER", "TRCK"), ("V1 title", "1987", "7")),
+    "tta-id3v1": (ID3, ("TPE1", "TDRC", "COMM::eng"), ("V1 artist", "1987", "V1 comment")),
+    "wavpack-id3v1": (
+        APEv2,
+        ("Title", "Artist", "Album", "Year", "Comment", "Track"),
+        ("V1 title", "V1 artist", "V1 album", "1987", "V1 comment", "7"),
+    ),
+    "flac-id3v1-no-comments": (
+        FLAC,
+        ("title", "artist", "album", "date", "comment", "tracknumber"),
+        ("V1 title", "V1 artist", "V1 album", "1987", "V1 comment", "7"),
+    ),
+    "flac-id3v1-empty-comments": (FLAC, ("title", "artist"), ("V1 title", "V1 artist")),
+    "dff-master": (DSDIFF, ("TIT2", "TPE1"), ("Master title", "Mäster artist")),
+}
+
+
+@pytest.mark.parametrize("name", INHERITED)
+def test_a_first_tag_takes_along_what_a_poorer_one_says(name: str, place: Place, tag: Tag) -> None:
+    path = place(BY_ID[name])
+    kind, fields, values = INHERITED[name]
+    tag(path, NEW)
+    found = kind(path, translate=False, load_v1=False) if kind is ID3 else kind(path)
+    assert tuple(str(found[field] if kind is not FLAC else found[field][0]) for field in fields) == values
