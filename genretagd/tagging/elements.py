@@ -119,9 +119,11 @@ class Document(Protocol):
 
 
 def inherited(row: FieldRow, plain: Mapping[str, bytes]) -> tuple[Element, ...]:
-    """Return what a poorer tag says, as Latin-1 text by plain names, in fields of a row's kind."""
+    """Return what a poorer tag says, as text by plain names, in fields of a row's kind."""
     return tuple(
-        Element(name, row.latin(name, plain[known])) for known, name in row.plain.items() if plain.get(known)
+        Element(name, row.inherit(name, plain[known]))
+        for known, name in row.plain.items()
+        if plain.get(known)
     )
 
 

@@ -56,8 +56,9 @@ class FieldRow:
     plain : mapping of str to str
         What its fields for title, artist, album, date, comment, track, and the program that wrote the
         file are called, as far as one of them is ever inherited from a poorer tag.
-    latin : callable
-        From the name of such a field and Latin-1 text to the raw bytes of its element.
+    inherit : callable
+        From the name of such a field and text of an encoding that is not told to the raw bytes of its
+        element.
     """
 
     genre: str
@@ -71,7 +72,7 @@ class FieldRow:
         v for v in found if v
     )
     plain: Mapping[str, str] = field(default_factory=lambda: _NOTHING)
-    latin: Callable[[str, bytes], bytes] = lambda _name, text: text
+    inherit: Callable[[str, bytes], bytes] = lambda _name, text: text
 
     @property
     def touched(self) -> frozenset[str]:
@@ -101,7 +102,7 @@ def id3v2_row(version: int, *, plain_sizes: bool = False) -> FieldRow:
         decode=lambda name, raw: store.id3_text(version, name, raw),
         genres=lambda _name, found: store.id3_genres(found),
         plain=plain,
-        latin=lambda name, text: store.id3_latin_frame(version, name, text, plain_sizes=plain_sizes),
+        inherit=lambda name, text: store.id3_guessed_frame(version, name, text, plain_sizes=plain_sizes),
     )
 
 
@@ -162,7 +163,7 @@ VORBIS_ROW: Final = FieldRow(
     encode=_vorbis_encode,
     decode=_vorbis_decode,
     plain=_called("TITLE", "ARTIST", "ALBUM", "DATE", "COMMENT", "TRACKNUMBER"),
-    latin=lambda name, text: _vorbis_encode(name, [text.decode("latin-1")])[0],
+    inherit=lambda name, text: _vorbis_encode(name, [store.guessed(text)])[0],
 )
 
 MP4_ROW: Final = FieldRow(
@@ -202,7 +203,7 @@ APE_ROW: Final = FieldRow(
     encode=lambda name, wanted: [store.ape_item(name, wanted)],
     decode=lambda _name, raw: store.ape_values(raw),
     plain=_called("Title", "Artist", "Album", "Year", "Comment", "Track"),
-    latin=lambda name, text: store.ape_item(name, [text.decode("latin-1")]),
+    inherit=lambda name, text: store.ape_item(name, [store.guessed(text)]),
 )
 
 INFO_ROW: Final = FieldRow(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, BinaryIO, Final
@@ -78,8 +79,8 @@ def _id3v1(file: BinaryIO, version: int = 3) -> Mapping[str, Any]:
     """Return the frames, of ID3v2.3 or 2.4, that an ID3v1 tag at the end of the file is as good as.
 
     Of itself mutagen would take the three letters for one a few bytes too late as well, where those of
-    our own field names may lie, and a year with a comma for two; and it gives the comment a name,
-    under which other readers do not find it.
+    our own field names may lie, and a year with a comma for two; it gives the comment a name,
+    under which other readers do not find it, and takes UTF-8 for Latin-1.
     """
     size = file.seek(0, os.SEEK_END)
     file.seek(max(size - 131, 0))
@@ -87,11 +88,23 @@ def _id3v1(file: BinaryIO, version: int = 3) -> Mapping[str, Any]:
     if tail[-128:-125] != b"TAG" or b"APETAGEX" in {tail[:8], tail[-32:-24]}:
         return {}
     frames: dict[str, Any] = ParseID3v1(tail[-128:], 3) or {}
+    for frame in frames.values():
+        frame.encoding, *frame.text = _guessed(frame.text[0], version)
     if version == 4 and "TYER" in frames:
-        frames["TDRC"] = TDRC(encoding=0, text=frames.pop("TYER").text)
+        frames["TDRC"] = TDRC(encoding=frames["TYER"].encoding, text=frames.pop("TYER").text)
     if "COMM" in frames:
-        frames["COMM"] = COMM(encoding=0, lang="eng", desc="", text=frames["COMM"].text)
+        comment = frames["COMM"]
+        frames["COMM"] = COMM(encoding=comment.encoding, lang="eng", desc="", text=comment.text)
     return frames
+
+
+def _guessed(latin: str, version: int) -> tuple[int, str]:
+    """Return the encoding that a frame would have, and the text, which may be UTF-8 with its end cut off."""
+    try:
+        text, _ = codecs.utf_8_decode(latin.encode("latin-1"), "strict", False)
+    except UnicodeDecodeError:
+        return 0, latin
+    return (0, latin) if text.isascii() else (3 if version == 4 else 1, text)
 
 
 def _frames(tags: ID3 | None, poorer: Iterable[Any] = ()) -> View:
@@ -140,6 +153,7 @@ def _id3_within(kind: Callable[..., Any]) -> Callable[[BinaryIO], View]:
 def _dsdiff_view(file: BinaryIO) -> View:
     tags = DSDIFF(file, load_v1=False).tags
     chunks = DSDIFFFile(file)
+    version = tags.version[1] if tags is not None else 4
     said = []
     data = chunks["DIIN"].read() if "DIIN" in chunks else b""
     while len(data) >= 16:
@@ -147,7 +161,8 @@ def _dsdiff_view(file: BinaryIO) -> View:
         kind = {b"DITI": TIT2, b"DIAR": TPE1}.get(data[:4])
         text = data[16 : min(16 + count, 12 + size)].split(b"\0")[0].strip().decode("latin-1")
         if kind and text:
-            said.append(kind(encoding=0, text=[text]))
+            encoding, text = _guessed(text, version)
+            said.append(kind(encoding=encoding, text=[text]))
         data = data[12 + size + size % 2 :]
     return _frames(tags, said)
 

@@ -6,6 +6,7 @@ comment, a whole MP4 atom, a whole ASF descriptor, a whole APEv2 item, a whole I
 
 from __future__ import annotations
 
+import codecs
 import re
 import struct
 import zlib
@@ -67,9 +68,26 @@ def id3_frame(version: int, name: str, values: Sequence[str], *, plain_sizes: bo
     return _id3_framed(version, identifier, bytes([encoding]) + body, plain_sizes=plain_sizes)
 
 
-def id3_latin_frame(version: int, name: str, text: bytes, *, plain_sizes: bool = False) -> bytes:
-    """Return the frame of a text, or comment, whose bytes stay what they are: some readers guess at them."""
-    body = b"\0" + text if name != "COMM" else b"\0eng\0" + text
+def guessed(data: bytes) -> str:
+    """Return text of an encoding that is not told: UTF-8, even if its last character is cut, else Latin-1."""
+    latin = data.decode("latin-1")
+    try:
+        text, _ = codecs.utf_8_decode(data, "strict", False)
+    except UnicodeDecodeError:
+        return latin
+    return latin if text.isascii() else text
+
+
+def id3_guessed_frame(version: int, name: str, data: bytes, *, plain_sizes: bool = False) -> bytes:
+    """Return the frame of a text, or comment, of an encoding that is not told.
+
+    Bytes that are not UTF-8 stay what they are: some readers guess at them, too.
+    """
+    text = guessed(data)
+    encoding = 0 if text == data.decode("latin-1") else 3 if version == 4 else 1
+    codec = _ENCODINGS[encoding]
+    description = b"eng" + "\0".encode(codec) if name == "COMM" else b""
+    body = bytes([encoding]) + description + text.encode(codec)
     return _id3_framed(version, name, body, plain_sizes=plain_sizes)
 
 

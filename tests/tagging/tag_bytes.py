@@ -304,9 +304,9 @@ def dff_chunk(name: bytes, content: bytes) -> bytes:
     return name + len(content).to_bytes(8, "big") + content + bytes(len(content) % 2)
 
 
-def dff_master() -> bytes:
+def dff_master(title: bytes = b"Master title", artist: bytes = "Mäster artist".encode("latin-1")) -> bytes:
     """Edited master information: title and artist, each with its length in front."""
-    texts = ((b"DITI", b"Master title"), (b"DIAR", "Mäster artist".encode("latin-1")))
+    texts = ((b"DITI", title), (b"DIAR", artist))
     return dff_chunk(
         b"DIIN", b"".join(dff_chunk(name, len(text).to_bytes(4, "big") + text) for name, text in texts)
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import struct
 from collections.abc import Callable
 from pathlib import Path
@@ -13,9 +14,9 @@ from mutagen.apev2 import APEv2
 from mutagen.dsdiff import DSDIFF
 from mutagen.flac import FLAC
 from mutagen.id3 import ID3
-from tag_bytes import flac_without_comments
+from tag_bytes import dff_file, dff_master, flac_without_comments
 from tag_cases import CASES, Case
-from tag_streams import bare_mp3, genre_frame, id3_frames, id3_tag, raw
+from tag_streams import bare_mp3, genre_frame, id3_frames, id3_tag, id3v1, raw
 
 from genretagd.domain import TagChange, WriteOptions
 from genretagd.errors import TagError
@@ -124,3 +125,30 @@ def test_a_first_tag_takes_along_what_a_poorer_one_says(name: str, place: Place,
     tag(path, NEW)
     found = kind(path, translate=False, load_v1=False) if kind is ID3 else kind(path)
     assert tuple(str(found[field] if kind is not FLAC else found[field][0]) for field in fields) == values
+
+
+UTF_8 = {"title": "Café 曲名".encode(), "artist": ("x" + "ä" * 15).encode()[:30]}  # the last character is cut
+
+
+@pytest.mark.parametrize(
+    ("suffix", "data", "reader", "names"),
+    [
+        (".mp3", bare_mp3() + id3v1(17, **UTF_8), ID3, ("TIT2", "TPE1")),
+        (".mp3", id3_tag(3, padding=99) + bare_mp3() + id3v1(17, **UTF_8), ID3, ("TIT2", "TPE1")),
+        (".wv", raw("wavpack.wv") + id3v1(17, **UTF_8), APEv2, ("Title", "Artist")),
+        (".flac", flac_without_comments() + id3v1(17, **UTF_8), FLAC, ("title", "artist")),
+        (
+            ".dff",
+            dff_file(dff_master("Café 曲名".encode(), ("x" + "ä" * 14).encode())),
+            DSDIFF,
+            ("TIT2", "TPE1"),
+        ),
+    ],
+    ids=["id3v2.4", "id3v2.3", "apev2", "vorbis-comment", "dsdiff"],
+)
+def test_utf_8_in_a_poorer_tag_is_taken_along_as_that(
+    suffix: str, data: bytes, reader: type, names: tuple[str, str], returns: Callable[[bytes, str], bytes]
+) -> None:
+    found = reader(io.BytesIO(returns(data, suffix)))
+    texts = [found[name][0] for name in names]
+    assert texts == ["Café 曲名", "x" + "ä" * 14]

@@ -37,7 +37,7 @@ def is_suspected(end: bytes) -> bool:
 
 
 def plain(tag: bytes) -> dict[str, bytes]:
-    """Return what a tag says beside the genre, as Latin-1 text by the plain name of each field."""
+    """Return what a tag says beside the genre, as text by the plain name of each field."""
     found = {name: tag[start:end].split(b"\0")[0].strip() for name, start, end in _FIELDS}
     if tag and tag[125] == 0 and tag[126]:
         found["track"] = str(tag[126]).encode("ascii")
