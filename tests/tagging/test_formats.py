@@ -16,6 +16,7 @@ from tag_streams import apev2, genre_frame, id3_tag, raw
 
 from genretagd.domain import Provenance, TagChange, WriteOptions
 from genretagd.errors import TagError
+from genretagd.ml.packets import audio_digest
 from genretagd.tagging.formats.ogg import _with_checksum
 from genretagd.tagging.splice import Splice, Window, kept, new_size, normalised
 from genretagd.tagging.store import FileTagStore
@@ -151,6 +152,23 @@ def test_pages_after_a_grown_comment_are_numbered_on(place: Place, tag: Tag) -> 
     assert len(pages) > before
     assert [struct.unpack_from("<I", page, 18)[0] for page in pages] == list(range(len(pages)))
     assert all(ogg_crc(page) == page for page in pages)
+
+
+@pytest.mark.parametrize("place_of_damage", [22, 60], ids=["checksum", "audio"])
+def test_a_damaged_page_that_is_numbered_on_stays_as_damaged_as_it_was(
+    place_of_damage: int, tmp_path: Path
+) -> None:
+    data = bytearray(BY_ID["opus-full-page"].make())
+    data[data.rindex(b"OggS") + place_of_damage] ^= 0xFF
+    path = tmp_path / "track.opus"
+    path.write_bytes(data)
+    store = FileTagStore(audio_digest=audio_digest)
+    found = store.read_genres(path)
+    change = store.write_genres(path, ["long" * 240], expected=found.version, options=WriteOptions())
+    last = ogg_pages(path.read_bytes())[-1]
+    assert ogg_crc(last) != last
+    store.restore_fields(path, found.fields, expected=change.version_after, options=WriteOptions())
+    assert path.read_bytes() == data
 
 
 def test_only_the_first_link_of_a_chain_is_written(place: Place, tag: Tag) -> None:

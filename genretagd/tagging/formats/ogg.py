@@ -113,8 +113,10 @@ class Ogg:
             if page.flags & _FIRST:
                 return  # the next link of a chain
             raw = bytearray(self._window.read(page.start, page.end - page.start))
+            found, right = _checksum(raw), _checksum(_with_checksum(raw))
             struct.pack_into("<I", raw, 18, (page.number + by) & 0xFFFFFFFF)
-            yield Splice(page.start + 18, 8, _with_checksum(raw)[18:26])
+            fresh = _checksum(_with_checksum(raw)) ^ right ^ found  # a damaged page stays one
+            yield Splice(page.start + 18, 8, bytes(raw[18:22]) + fresh.to_bytes(4, "big"))
             if page.flags & _LAST:
                 return
 
@@ -255,6 +257,10 @@ def _with_checksum(raw: bytearray) -> bytes:
     reversed_ = zlib.crc32(raw.translate(_REVERSED), 0xFFFFFFFF) ^ 0xFFFFFFFF
     raw[22:26] = reversed_.to_bytes(4, "big").translate(_REVERSED)
     return bytes(raw)
+
+
+def _checksum(raw: bytes | bytearray) -> int:
+    return int.from_bytes(raw[22:26], "big")
 
 
 def _count(pages: Sequence[bytes], serial: int) -> int:
