@@ -179,6 +179,8 @@ def _explanation(exc: Exception) -> str:
         return f"another program holds the ledger ({text}), try again when it has finished"
     if "full" in text:
         return f"no room to write the ledger ({text}), nothing is tagged until there is"
+    if "I/O" in text:  # also of a disk without room for the index of the write-ahead log
+        return f"the ledger cannot be read or written ({text}), check that its disk has room and is well"
     if "unable to open" in text or "readonly" in text:
         return f"cannot open the ledger ({text}), check that it exists and its permissions"
     return f"the ledger failed ({text})"

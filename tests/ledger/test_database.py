@@ -68,6 +68,11 @@ def test_a_full_disk_is_explained_and_leaves_nothing_half_done(database: Databas
     assert seen_by_others(database) == [1]
 
 
+def test_a_disk_that_fails_is_explained(database: Database) -> None:
+    with pytest.raises(LedgerError, match="check that its disk has room"), database.transaction():
+        raise sqlite3.OperationalError("disk I/O error")
+
+
 @pytest.mark.parametrize("version", [0, 1, 3, 99])
 @pytest.mark.parametrize("read_only", [True, False])
 def test_the_database_of_another_program_is_left_alone(tmp_path: Path, version: int, read_only: bool) -> None:
