@@ -113,7 +113,7 @@ def restored(document: Document, fields: Mapping[str, tuple[str, ...]]) -> list[
     """Return the tags a document had when `read` returned these fields.
 
     Where the kind of tag is still the same, it is put back byte for byte; where another program
-    has since written another kind, its values are.
+    has since written another kind, its values are. An ID3v1 tag that has gone since stays away.
 
     Raises
     ------
@@ -123,7 +123,9 @@ def restored(document: Document, fields: Mapping[str, tuple[str, ...]]) -> list[
     result = []
     for tag in tags_of(document):
         lines = fields.get(LAYOUT + tag.kind)
-        if lines:
+        if tag.role == "v1" and not tag.present:
+            result.append(tag)
+        elif lines:
             result.append(from_layout(tag, lines))
         elif tag.role == "primary":
             result.append(with_values(tag, {tag.row.genre: _values(tag, fields)}))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import struct
 from collections.abc import Callable
 from pathlib import Path
@@ -20,6 +21,7 @@ from tag_streams import bare_mp3, genre_frame, id3_frames, id3_tag, id3v1, raw
 
 from genretagd.domain import TagChange, WriteOptions
 from genretagd.errors import TagError
+from genretagd.ml.packets import audio_digest
 from genretagd.tagging.store import FileTagStore
 
 Tag = Callable[..., TagChange]
@@ -125,6 +127,31 @@ def test_a_first_tag_takes_along_what_a_poorer_one_says(name: str, place: Place,
     tag(path, NEW)
     found = kind(path, translate=False, load_v1=False) if kind is ID3 else kind(path)
     assert tuple(str(found[field] if kind is not FLAC else found[field][0]) for field in fields) == values
+
+
+@pytest.mark.parametrize("genre", [17, 255])
+@pytest.mark.parametrize(
+    ("suffix", "audio"),
+    [
+        (".mp3", id3_tag(4, *id3_frames(4)) + bare_mp3()),
+        (".wv", raw("wavpack.wv")),
+        (".flac", raw("flac.flac")),
+    ],
+    ids=["mp3", "wavpack", "flac"],
+)
+def test_an_id3v1_tag_that_another_program_removed_stays_away(
+    suffix: str, audio: bytes, genre: int, tmp_path: Path, tag: Tag
+) -> None:
+    path = tmp_path / f"track{suffix}"
+    path.write_bytes(audio + id3v1(genre))
+    digest = audio_digest(path)
+    change = tag(path, ["No genre of ID3v1"])
+    os.truncate(path, change.version_after.size - 128)
+    store = FileTagStore()
+    found = store.read_genres(path)
+    store.restore_fields(path, change.fields_before, expected=found.version, options=WriteOptions())
+    assert store.read_genres(path).genres == ()
+    assert audio_digest(path) == digest  # its last byte is where the genre would be
 
 
 UTF_8 = {"title": "Café 曲名".encode(), "artist": ("x" + "ä" * 15).encode()[:30]}  # the last character is cut
