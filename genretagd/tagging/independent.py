@@ -198,7 +198,7 @@ def _flac_view(file: BinaryIO) -> View:
     known = {other[0].casefold() for other in others if isinstance(other, tuple)}
     v1 = _id3v1(file)
     poorer = [(name, v1[of].text[0]) for of, _, name in _PLAIN if of in v1 and name.casefold() not in known]
-    return genres, [*others, *poorer]
+    return genres, [*poorer, *others]  # as comments they lie before the pictures
 
 
 def _comments(kind: Callable[[BinaryIO], Any]) -> Callable[[BinaryIO], View]:

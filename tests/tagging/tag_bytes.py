@@ -72,6 +72,11 @@ def flac_with_empty_comments() -> bytes:
     return flac_file([b for b in blocks if b[0] == 0] + [(4, b"\x04\0\0\0test\0\0\0\0")], audio)
 
 
+def flac_with_only_a_picture() -> bytes:
+    blocks, audio = flac_blocks(flac_kind(padding=99, genre=False, picture=COVER)())
+    return flac_file([b for b in blocks if b[0] != 4], audio)
+
+
 def flac_odd_order() -> bytes:
     blocks, audio = flac_blocks(flac_kind(padding=0, genre=True)())
     by_kind = dict(blocks)
