@@ -8,7 +8,7 @@ import os
 import secrets
 import sqlite3
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -258,9 +258,8 @@ class Journal:
         if since is not None:
             query += " AND at >= ?"
             parameters.append(since)
-        roots = [name for path in below for name in _names(path)]
-        found = self._select(f"{query} ORDER BY changes.id", tuple(parameters))
-        return [change for change in found if not roots or _is_below(_key(change.path), roots)]
+        roots = {name for path in below for name in _names(path)}
+        return self._select(f"{query} ORDER BY changes.id", tuple(parameters), roots)
 
     def last_run(self) -> str | None:
         """Return the last run that changed something, this one aside."""
@@ -346,10 +345,10 @@ class Journal:
             connection.execute("DELETE FROM runs WHERE id NOT IN (SELECT run_id FROM changes)")
         return cursor.rowcount
 
-    def _select(self, condition: str, parameters: tuple[object, ...]) -> list[Change]:
+    def _select(self, where: str, values: tuple[object, ...], below: Collection[bytes] = ()) -> list[Change]:
         # Conditions are written above, in this module; values are bound.
-        query = f"SELECT changes.*, runs.command FROM changes JOIN runs ON runs.id = run_id WHERE {condition}"  # noqa: S608
-        return [_change(row) for row in self._database.rows(query, parameters)]
+        query = f"SELECT changes.*, runs.command FROM changes JOIN runs ON runs.id = run_id WHERE {where}"  # noqa: S608
+        return [_change(row) for row in self._database.rows(query, values) if _is_below(row["path"], below)]
 
 
 def _is_away(entry: Change) -> bool:
@@ -366,8 +365,9 @@ def _names(path: Path) -> tuple[bytes, bytes]:
     return _key(path), os.path.realpath(os.fsencode(path))
 
 
-def _is_below(path: bytes, roots: Sequence[bytes]) -> bool:
-    return any(path == root or path.startswith(root.rstrip(b"/") + b"/") for root in roots)
+def _is_below(path: bytes, roots: Collection[bytes]) -> bool:
+    parents = (path[: end or 1] for end, byte in enumerate(path) if byte == ord("/"))
+    return not roots or path in roots or any(parent in roots for parent in parents)
 
 
 def _dump(value: object) -> str:
