@@ -8,6 +8,7 @@ import sqlite3
 from pathlib import Path
 
 from genretagd.domain import FileVersion
+from genretagd.ledger.schema import stored_inode, stored_path
 from genretagd.serial import to_json
 
 
@@ -26,7 +27,7 @@ def follow(connection: sqlite3.Connection, old: Path, new: Path) -> None:
         Where the track was, and where it is.
     """
     paths = (os.fsencode(new), os.fsencode(old))
-    absolute = (_absolute(new), _absolute(old))
+    absolute = (stored_path(new), stored_path(old))
     connection.execute("UPDATE outbox SET path = ? WHERE path = ?", paths)
     connection.execute("UPDATE OR REPLACE versions SET path = ? WHERE path = ?", paths)
     connection.execute("UPDATE changes SET path = ? WHERE path = ?", absolute)
@@ -36,19 +37,10 @@ def follow(connection: sqlite3.Connection, old: Path, new: Path) -> None:
         return
     connection.execute(
         "UPDATE versions SET device = ?, inode = ? WHERE path = ? AND size = ? AND mtime_ns = ?",
-        (now.device, _signed(now.inode), paths[0], now.size, now.mtime_ns),
+        (now.device, stored_inode(now.inode), paths[0], now.size, now.mtime_ns),
     )
     connection.execute(
         "UPDATE changes SET version_after = ? WHERE path = ? AND json_extract(version_after, '$.size') = ?"
         " AND json_extract(version_after, '$.mtime_ns') = ?",
         (json.dumps(to_json(now)), absolute[0], now.size, now.mtime_ns),
     )
-
-
-def _absolute(path: Path) -> bytes:
-    return os.fsencode(os.path.abspath(path))  # noqa: PTH100 - links stay as they were named
-
-
-def _signed(number: int) -> int:
-    """Return an inode number as SQLite's signed integer of 64 bits."""
-    return number - (1 << 64) if number >= 1 << 63 else number

@@ -18,6 +18,7 @@ from genretagd.domain import FileVersion, GenreTag, TagChange
 from genretagd.errors import TrackError
 from genretagd.ledger.database import Database, storable
 from genretagd.ledger.presence import device_above
+from genretagd.ledger.schema import stored_path
 from genretagd.serial import from_json, to_json
 
 State = Literal["intended", "done", "failed"]
@@ -147,7 +148,7 @@ class Journal:
                 " VALUES (?, ?, 'intended', ?, ?, ?, ?, ?, ?, ?, ?)",
                 (
                     self.run,
-                    _key(path),
+                    stored_path(path),
                     self._clock(),
                     _dump(tag.genres),
                     _dump(tuple(genres)),
@@ -194,7 +195,8 @@ class Journal:
 
     def undone(self, path: Path, tag: GenreTag, /) -> bool:
         """Return whether a file is as an undo left it; one that was undone in turn counts no more."""
-        found = self._select("state != 'failed' AND path = ? ORDER BY changes.id DESC LIMIT 1", (_key(path),))
+        last = "state != 'failed' AND path = ? ORDER BY changes.id DESC LIMIT 1"
+        found = self._select(last, (stored_path(path),))
         entry = found[0] if found and found[0].genres_after == tag.genres else None
         while entry is not None and entry.undoes is not None:
             (undone,) = self._select("changes.id = ?", (entry.undoes,))  # kept as long as what undoes it
@@ -227,7 +229,7 @@ class Journal:
         """Return the last change of a path that happened, or the last one before an entry."""
         found = self._select(
             "state = 'done' AND path = ? AND changes.id < ? ORDER BY changes.id DESC LIMIT 1",
-            (_key(path), before if before is not None else 1 << 62),
+            (stored_path(path), before if before is not None else 1 << 62),
         )
         return found[0] if found else None
 
@@ -323,7 +325,7 @@ class Journal:
     def _was_overtaken(self, entry: Change) -> bool:
         """Return whether a later change found the file as this one did: a killed worker's, tried again."""
         query = "state = 'done' AND path = ? AND changes.id > ? ORDER BY changes.id LIMIT 1"
-        later = self._select(query, (_key(entry.path), entry.id))
+        later = self._select(query, (stored_path(entry.path), entry.id))
         before = (entry.version_before, entry.genres_before)
         return [(change.version_before, change.genres_before) for change in later] == [before]
 
@@ -353,16 +355,12 @@ class Journal:
 
 def _is_away(entry: Change) -> bool:
     """Return whether the file of an entry is missing because what it lies on is."""
-    return device_above(_key(entry.path)) != entry.version_before.device
-
-
-def _key(path: Path) -> bytes:
-    return os.fsencode(os.path.abspath(path))  # noqa: PTH100 - links stay as they were named
+    return device_above(stored_path(entry.path)) != entry.version_before.device
 
 
 def _names(path: Path) -> tuple[bytes, bytes]:
     """Return a path as it was named, and without the links in it: its track may be recorded under either."""
-    return _key(path), os.path.realpath(os.fsencode(path))
+    return stored_path(path), os.path.realpath(os.fsencode(path))
 
 
 def _is_below(path: bytes, roots: Collection[bytes]) -> bool:

@@ -6,6 +6,8 @@ be text. Instants are seconds since the epoch in UTC.
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import Final
 
 RUNS = """
@@ -85,3 +87,13 @@ MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
     ),
     ("ALTER TABLE versions ADD COLUMN changed_at REAL",),
 )
+
+
+def stored_path(path: Path) -> bytes:
+    """Return a path as it is stored where it is absolute; links stay as they were named."""
+    return os.fsencode(os.path.abspath(path))  # noqa: PTH100 - links stay
+
+
+def stored_inode(number: int) -> int:
+    """Return an inode number, which may use all 64 bits, as SQLite's signed integer."""
+    return number - (1 << 64) if number >= 1 << 63 else number

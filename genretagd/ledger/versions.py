@@ -18,6 +18,7 @@ from typing import Final
 from genretagd.domain import FileVersion, Outcome, Status
 from genretagd.ledger.database import Database, storable
 from genretagd.ledger.presence import device_above, device_of, is_there
+from genretagd.ledger.schema import stored_inode
 from genretagd.settling import Look
 
 MAX_ATTEMPTS: Final = 12
@@ -25,8 +26,6 @@ MAX_ATTEMPTS: Final = 12
 
 DEVICES_AT_ONCE: Final = 1000
 """Device numbers that a mount gave out anew are taken down so many at once."""
-
-_SIGN: Final = 1 << 63
 
 _UPSERT: Final = """
 INSERT OR REPLACE INTO versions
@@ -131,7 +130,7 @@ class Versions:
         elsewhere = self._database.rows(
             "SELECT * FROM versions WHERE device = ? AND inode = ? AND size = ? AND mtime_ns = ?"
             " AND bundle = ? AND policy = ?",
-            (version.device, _signed(version.inode), version.size, version.mtime_ns,
+            (version.device, stored_inode(version.inode), version.size, version.mtime_ns,
              judgement.bundle, judgement.policy),
         )  # fmt: skip
         for row in elsewhere:
@@ -169,7 +168,7 @@ class Versions:
         still_open = []
         for path, look in files:
             version = look.version
-            now = (_signed(version.inode), version.size, version.mtime_ns)
+            now = (stored_inode(version.inode), version.size, version.mtime_ns)
             device, *recorded = finished.get(os.fsencode(path), (None,))
             if tuple(recorded) not in {(*now, None), (*now, look.changed_at)}:
                 still_open.append((path, look))
@@ -214,7 +213,8 @@ class Versions:
         """
         reason = None if outcome.reason is None else storable(outcome.reason)
         row = (
-            os.fsencode(outcome.path), version.device, _signed(version.inode), version.size, version.mtime_ns,
+            os.fsencode(outcome.path),
+            version.device, stored_inode(version.inode), version.size, version.mtime_ns,
             judgement.bundle, judgement.policy, str(outcome.status), outcome.code, reason,
             attempts, at, changed_at,
         )  # fmt: skip
@@ -292,15 +292,10 @@ class Versions:
             after = rows[-1]["path"]
 
 
-def _signed(number: int) -> int:
-    # SQLite's integers are signed; inode numbers of some file systems use all 64 bits.
-    return number - 2 * _SIGN if number >= _SIGN else number
-
-
 def _recorded(row: sqlite3.Row) -> Recorded:
     return Recorded(
         path=os.fsdecode(row["path"]),
-        version=FileVersion(row["device"], row["inode"] % (2 * _SIGN), row["size"], row["mtime_ns"]),
+        version=FileVersion(row["device"], row["inode"] % (1 << 64), row["size"], row["mtime_ns"]),
         judgement=Judgement(row["bundle"], row["policy"]),
         status=Status(row["status"]),
         code=row["code"],

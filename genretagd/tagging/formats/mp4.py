@@ -23,7 +23,7 @@ _KNOWN_FIRST: Final = frozenset({b"ftyp", b"moov", b"mdat", b"free", b"skip", b"
 class Place:
     """Where the items are, as ranges within moov; a level that is missing is None.
 
-    `spare` is the range of the free atom that follows ilst, `meta_end` where a new ilst goes.
+    `spare` is the range of the free atom that follows ilst.
     """
 
     udta: Atom | None

@@ -26,15 +26,14 @@ class TaggedStream:
     ----------
     format : str
         Such as ``"MP3"``.
-    audio_start, audio_end : int
-        Offsets of what lies between the tags.
+    audio_start : int
+        Offset of what follows the tags in front of it.
     plain : mapping of str to bytes
         What its ID3v1 tag says beside the genre; see `id3v1.plain`.
     """
 
     format: str
     audio_start: int
-    audio_end: int
     plain: Mapping[str, bytes]
     _id3: tuple[id3v2.Id3v2, ...]
     _ape: ape.Ape
@@ -129,7 +128,7 @@ def parse(window: Window, name: str, *, own: Own | None) -> TaggedStream:
     found[0] = replace(found[0], tag=_with_role(found[0].tag, own, plain))
     found_ape = replace(found_ape, tag=_with_role(found_ape.tag, own, plain))
     v1_start = window.size - id3v1.SIZE
-    return TaggedStream(name, start, end, plain, tuple(found), found_ape, v1_start, v1_tag, own == "APEv2")
+    return TaggedStream(name, start, plain, tuple(found), found_ape, v1_start, v1_tag, own == "APEv2")
 
 
 def _with_role(tag: Tag, own: Own | None, plain: Mapping[str, bytes]) -> Tag:
