@@ -301,26 +301,32 @@ class Journal:
     def _settle(
         self, entry: Change, read: Callable[[Path], GenreTag], tell: Callable[[Change], None]
     ) -> Change:
+        settled = self._as_found(entry, read)
+        with self._database.transaction():
+            (known,) = self._select("changes.id = ?", (entry.id,))
+            if known.state != "intended":  # its run is alive, and has settled it meanwhile
+                return known
+            if settled.state == "failed":
+                self.failed(entry.id, settled.reason or "")
+            elif change := settled.tag_change():
+                self.done(entry.id, change)
+                tell(settled)
+        return settled
+
+    def _as_found(self, entry: Change, read: Callable[[Path], GenreTag]) -> Change:
+        unchanged = replace(entry, state="failed", reason="interrupted before the file was changed")
         if self._was_overtaken(entry):
-            return self._settle_failed(entry, "interrupted before the file was changed")
+            return unchanged
         try:
             tag = read(entry.path)
         except TrackError as exc:
             if exc.transient or exc.worker_ended or (exc.code == "gone" and _is_away(entry)):
                 return entry
-            return self._settle_failed(entry, f"interrupted, and then: {exc.problem}")
+            return replace(unchanged, reason=f"interrupted, and then: {exc.problem}")
         changed = tag.genres != entry.genres_before or tag.version != entry.version_before
         if tag.genres != entry.genres_after or not changed:
-            return self._settle_failed(entry, "interrupted before the file was changed")
-        settled = replace(
-            entry, state="done", genres_after=tag.genres, fields_after=tag.fields, version_after=tag.version
-        )
-        change = settled.tag_change()
-        assert change is not None
-        with self._database.transaction():
-            self.done(entry.id, change)
-            tell(settled)
-        return settled
+            return unchanged
+        return replace(entry, state="done", fields_after=tag.fields, version_after=tag.version)
 
     def _was_overtaken(self, entry: Change) -> bool:
         """Return whether a later change found the file as this one did: a killed worker's, tried again."""
@@ -328,10 +334,6 @@ class Journal:
         later = self._select(query, (stored_path(entry.path), entry.id))
         before = (entry.version_before, entry.genres_before)
         return [(change.version_before, change.genres_before) for change in later] == [before]
-
-    def _settle_failed(self, entry: Change, reason: str) -> Change:
-        self.failed(entry.id, reason)
-        return replace(entry, state="failed", reason=reason)
 
     def forget(self, *, before: float) -> int:
         """Delete what happened before an instant and return how many entries that were.

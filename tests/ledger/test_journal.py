@@ -247,6 +247,24 @@ def test_a_change_that_had_happened_is_told_in_the_transaction_that_records_it(
     assert len(restarted.changes()) == 2
 
 
+@pytest.mark.parametrize("seen", [a_tag(), a_tag("Rock", mtime=2)], ids=["before", "after"])
+def test_a_run_that_is_alive_has_the_last_word_on_its_entry(
+    seen: GenreTag, journal: Journal, database: Database
+) -> None:
+    new = a_tag("Rock", mtime=2)
+    entry = journal.intend(TRACK, a_tag(), new.genres, model="m@1", confidence=0.5)
+
+    def read(_: Path) -> GenreTag:
+        change = TagChange(TRACK, (), new.genres, {}, new.fields, a_tag().version, new.version)
+        journal.done(entry, change)
+        return seen
+
+    told: list[Change] = []
+    (found,) = Journal(database, command="tag").recover(read, tell=told.append)
+    assert (found.state, found) == ("done", journal.history(TRACK)[0])
+    assert told == []
+
+
 def test_a_run_does_not_recover_its_own_open_entries(journal: Journal) -> None:
     journal.intend(TRACK, a_tag(), ["Rock"], model="m@1", confidence=0.5)
     assert journal.recover(lambda _: a_tag()) == []
