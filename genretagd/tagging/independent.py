@@ -89,7 +89,8 @@ def _id3v1(file: BinaryIO, version: int = 3) -> Mapping[str, Any]:
         return {}
     frames: dict[str, Any] = ParseID3v1(tail[-128:], 3) or {}
     for frame in frames.values():
-        frame.encoding, *frame.text = _guessed(frame.text[0], version)
+        frame.encoding, text = _guessed(frame.text[0], version)
+        frame.text = [text]
     if version == 4 and "TYER" in frames:
         frames["TDRC"] = TDRC(encoding=frames["TYER"].encoding, text=frames.pop("TYER").text)
     if "COMM" in frames:
