@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from typing import TYPE_CHECKING, NoReturn
@@ -17,6 +18,9 @@ from genretagd.errors import (
 
 if TYPE_CHECKING:
     from subprocess import Popen
+
+TOLD = DISK_TROUBLE | {errno.EACCES, errno.EPERM, errno.ENAMETOOLONG, errno.ELOOP}
+"""What the system says of a place that was named wrongly, or is not ours to look into, besides."""
 
 LISTENING = frozenset({"tag", "predict"})
 """Commands that are sure to need a worker."""
@@ -68,7 +72,7 @@ def _open_streams() -> None:
 def _told(error: GenretagdError | OSError) -> int:
     """Print what is wrong, and return the exit status; what is our fault is raised again."""
     if isinstance(error, OSError):
-        if error.errno not in DISK_TROUBLE:
+        if error.errno not in TOLD:
             raise error
         print(f"genretagd: {error.filename or 'a file'}: {error.strerror}", file=sys.stderr)
         return EXIT_SOME_FAILED

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 @o.configurable(["ledger"])
 def history(
     ctx: typer.Context,
-    paths: Annotated[list[Path], typer.Argument(help="The files.", metavar="PATH...")],
+    paths: Annotated[list[Path], typer.Argument(parser=o.named_path, metavar="PATH", help="The files.")],
     json: o.Json = False,
     config: o.ConfigFile = None,
 ) -> None:

@@ -15,11 +15,25 @@ import typer
 from genretagd.config.convert import option_types
 from genretagd.config.schema import SECTIONS
 
+
+def named_path(text: str) -> Path:
+    """Return a path as it was typed; the parser of arguments that name files and directories.
+
+    Whether it can be read is told file by file. An empty one would be the current directory: what a shell
+    makes of a variable that is not set.
+    """
+    if not text:
+        raise typer.BadParameter("is empty, name a file or a directory")
+    return Path(text)
+
+
 Paths = Annotated[
-    list[Path], typer.Argument(metavar="PATH", help="Files, and directories with all below them.")
+    list[Path],
+    typer.Argument(parser=named_path, metavar="PATH", help="Files, and directories with all below them."),
 ]
 ConfigFile = Annotated[
-    Path | None, typer.Option("--config", metavar="FILE", help="Configuration file to read.")
+    Path | None,
+    typer.Option("--config", parser=named_path, metavar="FILE", help="Configuration file to read."),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object per line for programs.")]
 GenreNames = Annotated[
@@ -92,7 +106,9 @@ def _flag(name: str) -> Any:
     section = next(kind for kind in SECTIONS.values() if name in option_types(kind))
     wanted = option_types(section)[name]
     text = next(f.metadata["help"] for f in fields(section) if f.name == name)
-    if typing.get_origin(wanted) is tuple:
+    if Path in typing.get_args(wanted):
+        wanted = str  # made a path where that of the file is, with the same checks
+    elif typing.get_origin(wanted) is tuple:
         wanted = list[typing.get_args(wanted)[0]]  # type: ignore[misc]
     flag = "--" + name.replace("_", "-")
     names = (f"{flag}/--no-{flag[2:]}",) if wanted is bool else _FURTHER_NAMES.get(name, (flag,))

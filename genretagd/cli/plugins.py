@@ -60,7 +60,7 @@ def overview(
 @o.configurable(["ledger"])
 def try_one(
     ctx: typer.Context,
-    name: Annotated[str, typer.Argument(help="An action of the configuration, or a plugin.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="An action of the configuration, or a plugin.")],
     event: Annotated[
         Path | None,
         typer.Option("--event", metavar="FILE", help="Event as JSON, such as a line of jsonl_log."),
@@ -75,7 +75,9 @@ def try_one(
 @o.configurable(["ledger"])
 def retry(
     ctx: typer.Context,
-    name: Annotated[str | None, typer.Argument(help="An action; all of them if unset.")] = None,
+    name: Annotated[
+        str | None, typer.Argument(metavar="NAME", help="An action; all of them if unset.")
+    ] = None,
     show: Annotated[bool, typer.Option("--list", help="List what was given up on instead.")] = False,
     drop: Annotated[
         bool, typer.Option("--drop", help="Forget everything that NAME is yet to be told instead.")

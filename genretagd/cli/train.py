@@ -15,7 +15,7 @@ from genretagd.errors import UsageError
 def train(
     dataset: Annotated[
         Path | None,
-        typer.Argument(metavar="[DATASET]", help="Folder of genre folders with audio or spectrograms."),
+        typer.Argument(metavar="DATASET", help="Folder of genre folders with audio or spectrograms."),
     ] = None,
     output: Annotated[
         Path, typer.Option("--output", "-o", metavar="BUNDLE", help="Directory of the model bundle to write.")

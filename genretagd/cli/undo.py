@@ -34,7 +34,9 @@ def undo(
     ctx: typer.Context,
     paths: Annotated[
         list[Path] | None,
-        typer.Argument(help="Only these files, and files below these directories.", metavar="[PATH]..."),
+        typer.Argument(
+            parser=o.named_path, metavar="PATH", help="Only these files, and files below these directories."
+        ),
     ] = None,
     run: Annotated[str | None, typer.Option("--run", help="All changes of this run.", metavar="ID")] = None,
     since: Annotated[

@@ -15,7 +15,11 @@ if TYPE_CHECKING:
 
 Roots = Annotated[
     list[Path] | None,
-    typer.Argument(metavar="DIR", help="Directories to watch; those of the configuration if none is named."),
+    typer.Argument(
+        parser=o.named_path,
+        metavar="DIR",
+        help="Directories to watch; those of the configuration if none is named.",
+    ),
 ]
 
 

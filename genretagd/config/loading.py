@@ -185,7 +185,7 @@ class _DocumentReader:
                 return self._section(name, table)
             return self._problem(name, what=f"must be a table, written [{name}]")
         known = [*self._sections, "genres", *self._tables]
-        return self._problem(name, what=f"unknown section{did_you_mean(name, known)}{_owner(name)}")
+        return self._problem(name, what=f"unknown section{_owner(name) or did_you_mean(name, known)}")
 
     def _problem(self, *keys: str, what: str) -> None:
         self._problems.append(f"{self._at(*keys)}: {'.'.join(keys)}: {what}")

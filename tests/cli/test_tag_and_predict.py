@@ -212,11 +212,37 @@ def test_a_pipe_that_is_named_does_not_block(genretagd, tmp_path):
     assert "regular file" in result.objects[0]["reason"]
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-def test_a_file_without_permission_is_reported(genretagd, album):
-    (album / "mp3.mp3").chmod(0)
+def test_a_named_file_without_permission_is_reported_and_the_others_are_listened_to(genretagd, album):
+    named = [album / "mp3.mp3", album / "flac.flac"]
+    named[0].chmod(0)
+    if os.access(named[0], os.R_OK):
+        pytest.skip("root may read everything")
 
-    assert genretagd("predict", album / "mp3.mp3").status == 1
+    result = genretagd("predict", *named, "--min-confidence", 0, "--json")
+
+    assert (result.status, [track["status"] for track in result.objects]) == (1, ["failed", "predicted"])
+
+
+@pytest.mark.parametrize("command", ["tag", "predict", "undo", "history", "watch"])
+def test_an_empty_name_is_refused_and_not_taken_for_the_folder_one_is_in(
+    genretagd, album, monkeypatch, command
+):
+    monkeypatch.chdir(album)
+    before = contents(album)
+
+    result = genretagd(command, "")
+
+    assert (result.status, "is empty, name a file or a directory" in result.err) == (2, True)
+    assert contents(album) == before
+
+
+@pytest.mark.parametrize("command", [["status"], ["undo", "--last"], ["history", "x"], ["plugins"]])
+def test_a_ledger_that_cannot_be_looked_for_is_told_without_a_traceback(genretagd, command):
+    result = genretagd(*command, "--ledger", "x" * 300)
+
+    assert result.status == 1
+    assert "xxx: File name too long" in result.err
+    assert "Traceback" not in result.err
 
 
 @pytest.mark.parametrize(
@@ -226,6 +252,8 @@ def test_a_file_without_permission_is_reported(genretagd, album):
         (["tag", ".", "--min-confidence", "2"], 2, "--min-confidence: must be between 0 and 1"),
         (["tag", ".", "--config", "none.toml"], 2, "none.toml: no such configuration file"),
         (["tag", ".", "--genre", "Rock"], 2, "--genre: must be LABEL=NAME"),
+        (["status", "--ledger", ""], 2, '--ledger: must be a path, not ""'),
+        (["status", "--config", ""], 2, "is empty, name a file"),
         (["tag", ".", "--existing", "kep"], 2, "keep"),
         (["frobnicate"], 2, "frobnicate"),
     ],
