@@ -83,9 +83,15 @@ class FolderPolicies:
     ----------
     config : Config
         What holds where no folder says otherwise.
+
+    Attributes
+    ----------
+    labels : dict of str to Path
+        The labels that only folders give a name to, each with the file that does, as far as these were read.
     """
 
     def __init__(self, config: Config) -> None:
+        self.labels: dict[str, Path] = {}
         self._base = config
         self._policies: dict[tuple[tuple[Path, int], ...], Policy] = {}
 
@@ -118,5 +124,7 @@ class FolderPolicies:
                 except ConfigError as exc:
                     problem = f"its folder's configuration is not valid: {exc}"
                     raise TagError(path, problem, code="folder configuration") from exc
+                for label in config.genres.keys() - self._base.genres.keys():
+                    self.labels.setdefault(label, file)
             self._policies[key] = Policy.of(config)
         return self._policies[key]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 import sys
@@ -12,12 +13,13 @@ from typing import TYPE_CHECKING, Any
 from genretagd.config import Config, load_config, unfit_name
 from genretagd.config.loading import PREFIX
 from genretagd.domain import Outcome, Status
-from genretagd.errors import ConfigError, UsageError
+from genretagd.errors import ConfigError, TrackError, UsageError
 from genretagd.logs import one_line
 
 if TYPE_CHECKING:
     import typer
 
+    from genretagd.policy import FolderPolicies
     from genretagd.workers.pool import WorkerPool
 
 
@@ -75,15 +77,27 @@ def _absolute(config: Config, *, named: Container[str]) -> Config:
     )
 
 
-def warn_of_labels(config: Config, pool: WorkerPool) -> None:
-    """Say which labels of [genres] and ``--genre`` the model has not; without any, nothing is loaded."""
-    if not config.genres:
-        return
+def warn_of_labels(
+    config: Config, pool: WorkerPool, tracks: Iterable[Path], policy_for: FolderPolicies
+) -> None:
+    """Say which labels are given a name by the user, or by folders of the tracks, that the model has not.
+
+    Without any name, no model is loaded.
+    """
     from genretagd.policy import unknown_labels
 
+    for track in {track.parent: track for track in tracks}.values():
+        with contextlib.suppress(TrackError):  # the track's outcome tells it
+            policy_for(track)
+    if not config.genres and not policy_for.labels:
+        return
     with pool.worker() as worker:
-        for problem in unknown_labels(config.genres, worker.warm()):
-            _warn(problem)
+        known = worker.warm()
+    for problem in unknown_labels(config.genres, known):
+        _warn(problem)
+    for label, file in sorted(policy_for.labels.items()):
+        for problem in unknown_labels([label], known):
+            _warn(f"{file}: {problem}")
 
 
 def ledger_path(config: Config) -> Path:

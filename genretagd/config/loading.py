@@ -117,7 +117,7 @@ def _read(
         problems.append(f"{path}: not valid TOML: {exc}")
         return config
     except (OSError, ValueError) as exc:
-        problems.append(f"{path}: cannot be read: {exc}")
+        problems.append(f"{path}: cannot be read: {getattr(exc, 'strerror', None) or exc}")
         return config
     reader = _DocumentReader(path, text, problems, config, sections, with_tables=base is None)
     values = {

@@ -92,6 +92,21 @@ def test_a_name_for_a_label_that_the_model_has_not_is_warned_of(genretagd, album
     assert 'the model has no label "Jaz", its name is never used (did you mean "Jazz"?)' in result.err
 
 
+@pytest.mark.parametrize("command", [("predict",), ("tag", "--dry-run")], ids=["predict", "tag"])
+def test_a_folder_s_name_for_a_label_that_the_model_has_not_is_warned_of_once(genretagd, album, command):
+    file = album.parent / ".genretagd.toml"
+    file.write_text('[genres]\nJaz = "Bebop"\nJazz = "Bebop"')
+    shutil.copytree(album, album / "more")
+
+    result = genretagd(*command, album, "--genre", "Roc=Metal")
+
+    told = [line for line in result.err.splitlines() if "the model has no label" in line]
+    assert [line.partition(", its name")[0] for line in told] == [
+        'genretagd: genres: the model has no label "Roc"',
+        f'genretagd: {file}: genres: the model has no label "Jaz"',
+    ]
+
+
 @pytest.mark.parametrize("command", [("predict",), ("tag", "--dry-run"), ("tag",)], ids=" ".join)
 def test_a_name_that_no_genre_can_have_is_refused_before_any_track_is_touched(genretagd, album, command):
     result = genretagd(*command, album, "--genre", "Jazz=Bebop ", "--genre", "Rock", "--genre", "Pop=")
