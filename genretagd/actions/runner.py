@@ -207,8 +207,9 @@ class Runner:
     def _await_what_has_begun(self) -> None:
         for worker in self._workers:
             worker.finish()
+        self._wake_all()
         for worker in self._still_at_work():
-            if not worker.plugin.starting:
+            if not worker.plugin.starting and not self._ended[worker.name].wait(self._delays.poll_seconds):
                 limit = worker.plugin.spec.common.time_limit_seconds
                 self._log.warning("%s: is still at work and may take up to %g s more", worker.name, limit)
                 self._ended[worker.name].wait()
@@ -255,14 +256,16 @@ class Runner:
             self._log.exception("%s: closing has a problem", worker.name)
         finally:
             self._ended[worker.name].set()
+            self._wake_all()
 
     def _serve(self, worker: ActionWorker) -> None:
         wake = self._wakes[worker.name]
         prepared = False
         while True:
             wake.clear()
-            ending = self._closing.is_set()  # so that the last step sees all that was told before
-            if ending:
+            closing = self._closing.is_set()  # so that the last step sees all that was told before
+            ending = closing and self._no_move_is_to_come(worker)
+            if closing:
                 worker.flush()
             try:
                 if not prepared:
@@ -278,7 +281,7 @@ class Runner:
                     self._wait(wake, delay)
             except Exception:  # noqa: BLE001 - the thread must outlive a full disk, and a mistake of ours
                 self._log.exception("%s: delivery has a problem", worker.name)
-                if ending or worker.plugin.aborted:
+                if closing or worker.plugin.aborted:
                     break
                 self._closing.wait(self._delays.trouble_seconds)
 
@@ -290,6 +293,11 @@ class Runner:
             if wake.wait(min(left, self._delays.poll_seconds)) or self._deliver.changes() != seen:
                 self._closing.wait(self._delays.gather_seconds)
                 return
+
+    def _no_move_is_to_come(self, worker: ActionWorker) -> bool:
+        """Return whether a worker may end: one that is told of moves does so after those that make some."""
+        movers = [w.name for w in self._workers if TrackMoved.kind not in w.plugin.record().handlers]
+        return worker.finishing or worker.name in movers or all(self._ended[name].is_set() for name in movers)
 
     def _wake_all(self) -> None:
         for wake in self._wakes.values():

@@ -101,7 +101,7 @@ class ActionWorker:
         self._hands = _Hands()
         self._flush_wanted = False
         self._flush_owed = False  # told once before: not to wait for the next idleness
-        self._finishing = False
+        self.finishing = False
 
     def wants(self, kind: str) -> bool:
         """Return whether events of a kind are to be kept for this action, which may be switched off now."""
@@ -119,7 +119,7 @@ class ActionWorker:
 
     def finish(self) -> None:
         """Begin with no further event: what was told is to be confirmed, and that is all; from any thread."""
-        self._finishing = True
+        self.finishing = True
 
     def prepare(self) -> None:
         """Start, load and check the plugin before there is anything to tell."""
@@ -132,7 +132,7 @@ class ActionWorker:
         if self.plugin.status.is_final or self.plugin.aborted:
             return math.inf
         now = self._around.now()
-        if self._finishing:
+        if self.finishing:
             self._confirm_delivered()
             if self._hands.unconfirmed:
                 self._step_flush(now)

@@ -295,6 +295,23 @@ def test_a_move_by_one_plugin_reaches_the_others(
     eventually(lambda: "/m/1 -> /m/Rock/1" in lines(tmp_path / "log"))
 
 
+@pytest.mark.parametrize("moves", [True, False], ids=["moves late", "hangs"])
+def test_the_end_of_a_run_tells_of_moves_that_come_late_and_waits_for_no_other(
+    make: Callable[..., Runner], folder: Path, tmp_path: Path, outbox: Outbox, moves: bool
+) -> None:
+    move = f"time.sleep({0.5 if moves else 600}); return Moved(to=event.path.with_name('2'))"
+    write_plugin(folder, "mover", f"def on_tagged(self, event): {move}")
+    write_plugin(folder, "told", NOTE.replace("*event.after", "event.kind") + "    on_moved = on_tagged\n")
+    runner = make(("mover", {"time_limit_seconds": 2}), ("told", {"log": tmp_path / "log"}))
+    runner.start()
+    runner.tell(tagged("/m/1"))
+    began = time.monotonic()
+    runner.close(drain_seconds=30 if moves else 1.5, patient=True)
+
+    assert lines(tmp_path / "log") == ["/m/1 tagged", "/m/2 moved"][: 1 + moves]
+    assert (sorted(outbox.backlog()), time.monotonic() - began < 10) == ([] if moves else ["mover"], True)
+
+
 def test_an_action_that_is_switched_off_is_told_later_what_happens_meanwhile(
     make: Callable[..., Runner], folder: Path, tmp_path: Path
 ) -> None:
