@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import types
 import typing
 from collections.abc import Callable, Iterator, Mapping
@@ -82,8 +83,7 @@ def _default(field: dataclasses.Field[Any]) -> str:
         return ", required"
     if field.default is dataclasses.MISSING or field.default in (None, (), ""):
         return ""
-    default = str(field.default)
-    return f", default {default.lower() if isinstance(field.default, bool) else default}"
+    return f", default {json.dumps(field.default, default=str)}"
 
 
 def _is_required(field: dataclasses.Field[Any]) -> bool:

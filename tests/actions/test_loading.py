@@ -259,7 +259,7 @@ def test_options_are_described_in_the_words_of_the_configuration() -> None:
         "token": "secret, required",
         "count": "whole number, default 3",
         "ratio": "number, default 0.5",
-        "mode": '"fast" or "slow", default fast',
+        "mode": '"fast" or "slow", default "fast"',
         "path": "path",
         "folders": "list of path",
         "tags": "list of text",
