@@ -210,6 +210,10 @@ def print_result(
     """Print the figures that matter most, and where the others are."""
     for problem in problems:
         print(f"not used: {problem}", file=sys.stderr)
+    try:
+        Path.cwd()
+    except FileNotFoundError:  # a bundle takes the place of a former one whole
+        print(f"the directory that you are in was replaced, enter it anew: cd {bundle}", file=sys.stderr)
     if as_json:
         places = {"report": str(report)} | ({"bundle": str(bundle)} if bundle is not None else {})
         print(json.dumps({**metrics, **places}))

@@ -10,7 +10,7 @@ import shutil
 import pytest
 from PIL import Image
 
-from genretagd.cli.training import _tagged_files
+from genretagd.cli.training import _tagged_files, print_result
 from genretagd.errors import UsageError
 from genretagd.ml.bundle import locate_bundle
 
@@ -171,6 +171,19 @@ def test_state_and_report_of_a_bundle_are_named_after_its_directory(planned, mus
     folder = music.parent.resolve()
     assert (plan.output, plan.name) == (folder, folder.name)
     assert plan.report == folder.with_name(f"{folder.name}-report")
+
+
+def test_whoever_is_in_the_directory_that_was_replaced_is_told(tmp_path, monkeypatch, capsys):
+    bundle = tmp_path / "model"
+    bundle.mkdir()
+    monkeypatch.chdir(bundle)
+    errors = []
+    for _ in range(2):
+        print_result({}, report=tmp_path, problems=[], as_json=True, bundle=bundle)
+        errors.append(capsys.readouterr().err)
+        shutil.rmtree(bundle, ignore_errors=True)
+
+    assert [f"enter it anew: cd {bundle}" in error for error in errors] == [False, True]
 
 
 @needs_training
