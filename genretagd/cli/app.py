@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import importlib.util
 from typing import Annotated
 
 import typer
@@ -49,8 +48,6 @@ def root(
 
 
 for _name in COMMANDS:
-    if importlib.util.find_spec(f"genretagd.cli.{_name}") is None:
-        continue
     _module = importlib.import_module(f"genretagd.cli.{_name}")
     _command = getattr(_module, _name)
     if isinstance(_command, typer.Typer):

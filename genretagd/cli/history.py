@@ -42,7 +42,8 @@ def history(
                 for change in found:
                     print(json_format.dumps(_as_object(change)))
                 continue
-            print(one_line(f"{path}:" if found else f"{path}: nothing was done to it"))
+            nothing = "is a directory, name files in it" if path.is_dir() else "nothing was done to it"
+            print(one_line(f"{path}:" if found else f"{path}: {nothing}"))
             for change in found:
                 print(one_line(f"  {_as_line(change)}"))
 

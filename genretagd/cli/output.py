@@ -6,7 +6,7 @@ import json
 import sys
 import time
 from collections import Counter
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any
 
 from genretagd.domain import Outcome, Status
 from genretagd.errors import EXIT_OK, EXIT_SOME_FAILED
@@ -158,7 +158,7 @@ class _Bar:
         if sys.stdout.isatty():
             self._progress.console.print(text, markup=False, emoji=False, highlight=False, soft_wrap=True)
         else:
-            _write_line(sys.stdout, text)
+            print(text, flush=True)
 
     def advance(self) -> None:
         speed = self._progress.tasks[0].speed
@@ -166,8 +166,3 @@ class _Bar:
 
     def close(self) -> None:
         self._progress.stop()
-
-
-def _write_line(stream: TextIO, text: str) -> None:
-    stream.write(text + "\n")
-    stream.flush()

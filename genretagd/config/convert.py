@@ -40,8 +40,8 @@ def between(low: float, high: float = math.inf) -> Check:
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """Return `` (did you mean "x"?)`` where a known word is near, and nothing where none is."""
-    near = difflib.get_close_matches(word.casefold(), {k.casefold(): k for k in known}, n=1, cutoff=0.6)
     names = {k.casefold(): k for k in known}
+    near = difflib.get_close_matches(word.casefold(), names, n=1, cutoff=0.6)
     return f' (did you mean "{names[near[0]]}"?)' if near else ""
 
 
@@ -115,10 +115,11 @@ def parse_text(text: str, annotation: Any) -> Any:
     if origin is tuple:
         return tuple(parse_text(part.strip(), arguments[0]) for part in text.split(",") if part.strip())
     if annotation is bool:
-        words = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False}
-        if text.casefold() not in {**words, "off": False}:
-            raise NotConvertible(f"must be true or false, not {_shown(text)}")
-        return words.get(text.casefold(), False)
+        if text.casefold() in ("1", "true", "yes", "on"):
+            return True
+        if text.casefold() in ("0", "false", "no", "off"):
+            return False
+        raise NotConvertible(f"must be true or false, not {_shown(text)}")
     if annotation in (int, float):
         try:
             return convert(annotation(text), annotation)

@@ -168,6 +168,9 @@ def test_a_track_is_found_under_a_path_with_links(track: Path, ledger: Path, tmp
     (tmp_path / "link").symlink_to(track.parent, target_is_directory=True)
     _, output, _ = run("history", tmp_path / "link" / "track.flac", "--ledger", ledger)
     assert "(none) -> Rock" in output
+    assert (
+        "link: is a directory, name files in it" in run("history", tmp_path / "link", "--ledger", ledger)[1]
+    )
     status, output, _ = run("undo", tmp_path / "link", "--ledger", ledger)
     assert (status, "1 undone" in output) == (0, True), output
 

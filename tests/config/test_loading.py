@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from genretagd.config import load_config, load_folder_config
+from genretagd.config import did_you_mean, load_config, load_folder_config
 from genretagd.config.schema import Config
 from genretagd.errors import ConfigError
 
@@ -177,3 +177,12 @@ def test_a_folder_overrides_decision_tags_and_genres_and_nothing_else(tmp_path):
     assert config.source == base.source
     with pytest.raises(ConfigError, match="unknown section"):
         load_folder_config(write(file, "[work]\nworkers = 9"), Config())
+
+
+def test_a_word_that_is_near_is_found_among_words_that_can_be_read_once():
+    assert did_you_mean("rok", iter(["Pop", "Rock"])) == ' (did you mean "Rock"?)'
+
+
+@pytest.mark.parametrize(("text", "value"), [("ON", True), ("yes", True), ("Off", False), ("0", False)])
+def test_words_in_the_environment_switch_options(text, value):
+    assert load_config(environment={"GENRETAGD_ALBUM": text}).decision.album is value
