@@ -45,8 +45,8 @@ class HostedPlugin:
         Starts a process for it.
     redact : Redactor
         Takes the secrets of this action out of a text.
-    log : logging.Logger
-        Where problems are told.
+    log : logging.LoggerAdapter
+        Where problems are told, but for wrong options: whoever starts the plugin tells those.
     """
 
     def __init__(
@@ -55,7 +55,7 @@ class HostedPlugin:
         *,
         start_host: Callable[[ActionSpec], Host],
         redact: Redactor,
-        log: logging.Logger,
+        log: logging.LoggerAdapter[logging.Logger],
     ) -> None:
         self.spec = spec
         self.redact = redact
@@ -106,7 +106,7 @@ class HostedPlugin:
     def load(self) -> bool:
         """Start the process, load the plugin and make it with its options, if it is not; return success.
 
-        What went wrong is in `status`, logged once.
+        What went wrong is in `status`, and logged once where it is not the options.
         """
         if self._host is not None:
             return True
@@ -212,7 +212,7 @@ class HostedPlugin:
             return False
         status = PluginStatus(answer.get("status", otherwise))
         problems = tuple(self.redact(str(p)) for p in answer.get("problems", [answer.get("error")]))
-        if (status, problems) != (self.status, self._problems):
+        if status is not PluginStatus.CONFIG_INVALID and (status, problems) != (self.status, self._problems):
             self.log.error("%s: %s", status, "; ".join(problems))
         self.status, self._problems, self.last_error = status, problems, problems[0]
         return False

@@ -37,7 +37,7 @@ class Output:
 
     Parameters
     ----------
-    log : logging.Logger
+    log : logging.LoggerAdapter
         Where lines go, at level INFO.
     redact : callable
         Takes the secrets out of a line and makes it printable.
@@ -49,7 +49,7 @@ class Output:
 
     def __init__(
         self,
-        log: logging.Logger,
+        log: logging.LoggerAdapter[logging.Logger],
         *,
         redact: Callable[[str], str],
         clock: Callable[[], float] = time.monotonic,

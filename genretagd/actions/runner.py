@@ -7,11 +7,11 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, MutableMapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from genretagd.actions.backoff import BREAKER_BACKOFF, Backoff
 from genretagd.actions.hosted import Host, HostedPlugin
@@ -307,10 +307,19 @@ class Runner:
         return [w.name for w in self._workers if w.name != mover and w.wants(TrackMoved.kind)]
 
 
+class _Named(logging.LoggerAdapter[logging.Logger]):
+    """Puts the action's name before all that is logged about it."""
+
+    def process(self, msg: str, kwargs: MutableMapping[str, Any]) -> tuple[str, MutableMapping[str, Any]]:
+        """See `logging.LoggerAdapter.process`."""
+        name = str((self.extra or {})["action"]).replace("%", "%%")
+        return f"{name}: {msg}", kwargs
+
+
 def hosted_plugin(spec: ActionSpec, *, state: Path) -> HostedPlugin:
     """Return an action's plugin, not yet started."""
     redact = Redactor(spec.options, environment=os.environ)
-    log = logging.getLogger(f"{LOG}.{spec.name}")
+    log = _Named(logging.getLogger(f"{LOG}.{spec.name}"), {"action": spec.name})
 
     def start_host(started: ActionSpec) -> Host:
         own = state / "plugins" / safe_file_name(started.name)

@@ -19,6 +19,7 @@ from typing import Final
 
 from genretagd.actions.backoff import BREAKER_BACKOFF, Backoff, CircuitBreaker
 from genretagd.actions.hosted import HostedPlugin
+from genretagd.actions.plan import PluginStatus
 from genretagd.actions.process import HostDied
 from genretagd.delivery import Delivery, Outbox
 from genretagd.errors import DeliveryError
@@ -125,7 +126,7 @@ class ActionWorker:
         """Start, load and check the plugin before there is anything to tell."""
         self._hands.used_at = self._around.now()
         if self.plugin.spec.common.enabled and not self.plugin.ready():
-            self._breaker.trip(now=self._around.now())
+            self._cannot_begin(self._around.now())
 
     def step(self) -> float:
         """Do one piece of work and return the seconds until there may be more: 0 for at once."""
@@ -160,7 +161,7 @@ class ActionWorker:
     def _step_event(self, now: float) -> None:
         if not self.plugin.ready():
             self._hands.batch.clear()
-            self._breaker.trip(now=now)
+            self._cannot_begin(now)
             return
         delivery = self._hands.batch.popleft()
         if not self.plugin.handles(delivery.event.kind):
@@ -180,6 +181,11 @@ class ActionWorker:
             listeners = self._around.listeners(self.name)
             self._around.outbox.moved(delivery.id, moved, actions=listeners, now=self._around.now())
             self._around.moved()
+
+    def _cannot_begin(self, now: float) -> None:
+        self._breaker.trip(now=now)
+        if self.plugin.status is PluginStatus.CONFIG_INVALID:  # found out late: nothing was stopped by it
+            self.plugin.log.error("%s: %s", self.plugin.status, "; ".join(self.plugin.record().problems))
 
     def _delivered(self, delivery: Delivery) -> None:
         hands, now = self._hands, self._around.now()

@@ -252,7 +252,7 @@ def _deliver(config: Config, database: Database, outbox: Outbox, names: Sequence
         found = outbox.backlog()
         return sum(found[name].waiting + found[name].dead for name in names if name in found)
 
-    logging.basicConfig(format="%(name)s: %(message)s", level=logging.WARNING)
+    logging.basicConfig(format="%(message)s", level=logging.WARNING)
     runner = make_runner(config, database)
     for name in names:
         outbox.retry(name, now=time.time())

@@ -189,7 +189,7 @@ def test_what_a_plugin_prints_is_logged_and_not_taken_for_an_answer(
     tell(plugin)
     plugin.close()
     lines = [record.getMessage() for record in caplog.records]
-    assert 'printed: {"ok": false}' in lines
+    assert 'plugin: printed: {"ok": false}' in lines
     assert any("raw" in line and "\x1b" not in line for line in lines)
 
 
@@ -380,7 +380,7 @@ def test_a_secret_longer_than_a_line_of_the_log_is_not_cut_into_view(
     )
     tell(plugin)
     plugin.close()
-    assert [record.getMessage() for record in caplog.records] == ["printed: ***"]
+    assert [record.getMessage() for record in caplog.records] == ["plugin: printed: ***"]
 
 
 def test_output_is_bounded_per_minute(caplog: pytest.LogCaptureFixture) -> None:

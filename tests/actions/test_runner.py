@@ -366,7 +366,7 @@ def test_delivery_outlives_a_ledger_that_fails_while_it_waits(
 
 
 def test_a_wrong_option_stops_the_start_and_a_broken_plugin_does_not(
-    make: Callable[..., Runner], folder: Path, tmp_path: Path
+    make: Callable[..., Runner], folder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     write_plugin(folder, "note", NOTE)
     write_plugin(folder, "broken", "def on_tagged(self, event) pass")
@@ -377,9 +377,16 @@ def test_a_wrong_option_stops_the_start_and_a_broken_plugin_does_not(
     runner.close(drain_seconds=60)
     assert [record.status for record in runner.records()] == ["READY", "LOAD_FAILED"]
     assert lines(tmp_path / "log") == ["/m/1 Rock"]
+    assert [record.getMessage().partition(":")[0] for record in caplog.records] == ["broken"]
+    caplog.clear()
     with pytest.raises(ConfigError) as caught:
         make(("note", {"lgo": tmp_path / "log"})).load()
     assert caught.value.problems == (
         'c:1: actions.note.lgo: unknown option (did you mean "log"?)',
         "c:1: actions.note.log: is missing, write log = ... (path)",
     )
+    assert not caplog.records  # whoever catches the error tells it
+    late = make(("note", {"lgo": tmp_path / "log"}), delays=replace(QUICK, load_seconds=0.0))
+    late.load()
+    late.start()
+    eventually(lambda: "note: CONFIG_INVALID: c:1: actions.note.lgo: unknown" in caplog.text)

@@ -118,7 +118,7 @@ def test_a_message_that_one_service_took_is_not_sent_to_it_again(
         plugin.tell(idle())
     assert [message["message"] for message in service.got] == ["0.mp3: Rock"] * 2 + ["1.mp3: Rock"] * 2
     assert [record.getMessage() for record in caplog.records] == [
-        "printed: urls: number 1 did not take the message"
+        "notify: printed: urls: number 1 did not take the message"
     ] * 2
     assert WAY not in caplog.text
 
