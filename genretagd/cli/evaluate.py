@@ -26,7 +26,10 @@ def evaluate(
     jobs: o.Jobs = 0,
     json: o.MetricsJson = False,
 ) -> None:
-    """Measure a model on folders of music, one per genre; folders it has no label for are foreign music."""
+    """Measure a model on folders of music, one per genre.
+
+    Folders that it has no label for are foreign music.
+    """
     from genretagd.cli.progress import ProgressReporter
     from genretagd.cli.training import found_corpus, print_result, require_training, spectrogram_cache
     from genretagd.ml.bundle import load_bundle

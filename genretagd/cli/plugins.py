@@ -28,7 +28,7 @@ RETRY_SECONDS = 60.0
 """So long `retry` tells plugins what they are yet to be told; what is left is delivered by the next run."""
 
 plugins = typer.Typer(
-    help="Show action plugins, try one by hand, and tell them what waits or was given up on.",
+    help="Show action plugins, try one, tell them what waits.",
     rich_markup_mode=None,
     invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -67,7 +67,10 @@ def try_one(
     ] = None,
     config: o.ConfigFile = None,
 ) -> None:
-    """Tell one plugin an event by hand, and on_idle after it; a sample if no event is named."""
+    """Tell one plugin an event by hand, and on_idle after it.
+
+    A sample, if no event is named. The plugin really acts.
+    """
     raise typer.Exit(_try(_configuration(ctx), name, event))
 
 

@@ -15,7 +15,10 @@ def predict(
     config: o.ConfigFile = None,
     genre: o.GenreNames = None,
 ) -> None:
-    """Print for each track the most probable genres, with calibrated probabilities; changes nothing."""
+    """Print what tracks sound like; changes nothing.
+
+    Each track's most probable genres come with calibrated probabilities.
+    """
     from genretagd.cli.common import configuration, named_tracks, warn_of_labels
     from genretagd.cli.output import Reporter
     from genretagd.cli.running import make_pool, run

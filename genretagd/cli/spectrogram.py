@@ -17,7 +17,10 @@ def spectrogram(
     excerpts: Annotated[int, typer.Option(min=1, help="At most so many excerpts of 30 s per track.")] = 3,
     jobs: o.Jobs = 0,
 ) -> None:
-    """Write each track's log-mel spectrogram as a grey PNG that says how it was made; finished ones stay."""
+    """Write tracks' log-mel spectrograms as grey pictures.
+
+    Each PNG says how it was made; finished ones stay.
+    """
     from genretagd.cli.progress import ProgressReporter
     from genretagd.cli.training import found_corpus, require_training
     from genretagd.errors import EXIT_SOME_FAILED, CorpusError, UsageError

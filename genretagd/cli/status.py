@@ -17,7 +17,10 @@ def status(
     json: o.Json = False,
     config: o.ConfigFile = None,
 ) -> None:
-    """Show whether the daemon runs, its queue, its last files, its failures and each directory's health."""
+    """Show whether the daemon runs, and what it did.
+
+    Tells its queue, its last files, its failures and each directory's health.
+    """
     from json import dumps
 
     from genretagd.cli.common import configuration, ledger_path

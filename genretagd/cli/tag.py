@@ -32,7 +32,10 @@ def tag(
     config: o.ConfigFile = None,
     genre: o.GenreNames = None,
 ) -> None:
-    """Write the genre into the tags of files, and of all files below directories."""
+    """Write the genre into the tags of files.
+
+    Of a directory, all files below it are taken.
+    """
     from genretagd.cli.common import configuration
 
     settings = configuration(ctx)

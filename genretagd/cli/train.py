@@ -75,7 +75,10 @@ def train(
     jobs: o.Jobs = 0,
     json: o.MetricsJson = False,
 ) -> None:
-    """Make a model out of folders of music, one per genre, and measure it on artists it has not heard."""
+    """Make a model out of folders of music, one per genre.
+
+    It is measured on artists that it has not heard.
+    """
     from genretagd.cli.progress import ProgressReporter
     from genretagd.cli.training import (
         base_network,

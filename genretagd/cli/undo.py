@@ -52,10 +52,10 @@ def undo(
     json: o.Json = False,
     config: o.ConfigFile = None,
 ) -> None:
-    """Put back the tags that were there before, where the file still holds what was written.
+    """Put back the tags that were there before.
 
-    With paths alone, the last change of each file is taken back. An undo is a run of its own and
-    can be undone.
+    Only where the file still holds what was written. With paths alone, the last change of each file is
+    taken back. An undo is a run of its own and can be undone.
     """
     from genretagd.cli.common import configuration
 

@@ -30,7 +30,10 @@ def watch(
     config: o.ConfigFile = None,
     genre: o.GenreNames = None,
 ) -> None:
-    """Tag every new file once it is whole, and those that came while nobody watched."""
+    """Tag every new file once it is whole, until stopped.
+
+    Those that came while nobody watched are tagged, too.
+    """
     from genretagd.daemon.service import Service
     from genretagd.logs import start_logging
 
