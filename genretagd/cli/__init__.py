@@ -12,6 +12,7 @@ from genretagd.errors import (
     EXIT_INTERRUPTED,
     EXIT_OK,
     EXIT_SOME_FAILED,
+    EXIT_USAGE,
     ConfigError,
     GenretagdError,
 )
@@ -71,6 +72,9 @@ def _open_streams() -> None:
 
 def _told(error: GenretagdError | OSError) -> int:
     """Print what is wrong, and return the exit status; what is our fault is raised again."""
+    if isinstance(error, FileNotFoundError) and error.filename is None:  # of os.getcwd()
+        print("genretagd: the directory that you are in is gone, enter another", file=sys.stderr)
+        return EXIT_USAGE
     if isinstance(error, OSError):
         if error.errno not in TOLD:
             raise error

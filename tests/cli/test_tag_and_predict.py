@@ -285,6 +285,19 @@ def test_a_wrong_command_line_says_what_is_wrong_and_exits_with_2(
     assert "Traceback" not in result.err
 
 
+def test_a_directory_that_is_gone_is_told_without_a_traceback(genretagd, album, monkeypatch):
+    (album / "gone").mkdir()
+    monkeypatch.chdir(album / "gone")
+    (album / "gone").rmdir()
+
+    result = genretagd("tag", "x.mp3", "--ledger", "x")
+
+    assert (result.status, result.err) == (
+        2,
+        "genretagd: the directory that you are in is gone, enter another\n",
+    )
+
+
 def test_no_usable_model_exits_with_3_and_changes_nothing(genretagd, album):
     before = contents(album)
 
