@@ -1,7 +1,7 @@
 """The configuration: every option, where it comes from, and what is wrong with it."""
 
 from genretagd.config.convert import NotConvertible, convert, did_you_mean, option, read_options
-from genretagd.config.loading import find_config, load_config, load_folder_config, option_section, unfit_name
+from genretagd.config.loading import load_config, load_folder_config, unfit_name
 from genretagd.config.schema import ActionConfig, Config, RootConfig
 
 __all__ = [
@@ -11,11 +11,9 @@ __all__ = [
     "RootConfig",
     "convert",
     "did_you_mean",
-    "find_config",
     "load_config",
     "load_folder_config",
     "option",
-    "option_section",
     "read_options",
     "unfit_name",
 ]
