@@ -59,7 +59,9 @@ def train(
     precision: Annotated[
         float, typer.Option(min=0.0, max=1.0, help="Share of right decisions to choose the threshold for.")
     ] = 0.85,
-    excerpts: Annotated[int, typer.Option(min=1, help="Excerpts per track to learn from and listen to.")] = 3,
+    excerpts: Annotated[
+        int, typer.Option(min=1, max=100, help="Excerpts per track to learn from and listen to.")
+    ] = 3,
     name: Annotated[
         str | None, typer.Option(help="Name of the model; the bundle's directory if not given.")
     ] = None,
