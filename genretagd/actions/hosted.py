@@ -87,7 +87,11 @@ class HostedPlugin:
         return self._handlers is None or kind in self._handlers
 
     def record(self) -> PluginRecord:
-        """Return what to say about this action."""
+        """Return what to say about this action.
+
+        Its settings only where they were found to be right: else one may be a secret, written as itself.
+        """
+        known = self.spec.options if self._options is not None else {}
         return PluginRecord(
             name=self.spec.name,
             source=self.spec.source,
@@ -96,7 +100,7 @@ class HostedPlugin:
             options=self._options,
             settings={
                 name: self.redact(json.dumps(value, ensure_ascii=False, default=str))
-                for name, value in self.spec.options.items()
+                for name, value in known.items()
             },
             handlers=self._handlers or (),
             summary=self._summary,

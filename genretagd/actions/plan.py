@@ -49,7 +49,7 @@ class PluginRecord:
     options : mapping of str to str, or None
         What each option of the plugin takes, in words; None as long as it could not be loaded.
     settings : mapping of str to str
-        The options as configured, without secrets.
+        The options as configured, without secrets; empty as long as it could not be loaded.
     handlers : tuple of str
         The kinds of event it handles.
     summary : str

@@ -96,6 +96,17 @@ def test_what_is_wrong_is_listed_beside_what_is_right(genretagd: Callable[..., A
     assert "note               READY" in result.out
 
 
+@pytest.mark.parametrize("flags", [[], ["--json"], ["--json", "--no-check"]], ids=" ".join)
+def test_a_secret_that_was_written_as_itself_is_not_shown(
+    genretagd: Callable[..., Any], config: Path, flags: list[str]
+) -> None:
+    with config.open("a") as file:
+        file.write('[[actions]]\nuse = "webhook"\nurl = "http://localhost"\ntoken = "hush-hush"\n')
+    result = genretagd("plugins", *flags, "--config", config)
+    assert "webhook" in result.out
+    assert "hush-hush" not in result.out + result.err
+
+
 def test_events_of_an_action_that_is_no_longer_there_are_told_of(
     genretagd: Callable[..., Any], config: Path
 ) -> None:
