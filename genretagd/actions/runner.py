@@ -140,10 +140,15 @@ class Runner:
         """
         if not any(worker.plugin.spec.common.enabled for worker in self._workers):
             return
-        if not self._begin():
+        try:
+            if self._begin():
+                return
             self._log.info("another genretagd delivers to action plugins, until it ends")
-            self._keeper = threading.Thread(target=self._wait_for_lease, name="actions", daemon=True)
-            self._keeper.start()
+        except OSError as exc:
+            problem = f"cannot be used ({exc.strerror}), action plugins are told of nothing until it can be"
+            self._log.warning("%s: %s", self._state, problem)
+        self._keeper = threading.Thread(target=self._wait_for_lease, name="actions", daemon=True)
+        self._keeper.start()
 
     def tell(self, event: Event) -> None:
         """Keep an event for every action that wants it. Quick, and never raises: tagging goes on.

@@ -76,7 +76,8 @@ def _lines(report: dict[str, Any]) -> list[str]:
         lines += _daemon_lines(daemon)
     ledger = report["ledger"]
     counts = ", ".join(f"{count} {name}" for name, count in sorted(ledger["files"].items()))
-    lines.append(f"ledger   {ledger['path']}: {ledger['problem'] or counts or 'no files yet'}")
+    known = f"{ledger['path']}: {counts or 'no files yet'}"
+    lines.append(f"ledger   {ledger['problem'] or known}")
     lines += [f"           {count:>6}  {code}" for code, count in _by_count(ledger["failures"])]
     for name, left in sorted(ledger["plugins"].items()):
         lines.append(f"plugin   {name}: {left['waiting']} waiting, {left['given_up']} given up on")

@@ -228,7 +228,7 @@ def locate_bundle(bundle: str | Path = DEFAULT) -> Path:
             )
         return directory
     directory = Path(bundle).expanduser()
-    if not directory.is_dir():
+    if not os.path.isdir(directory):  # noqa: PTH112 - a name that is too long is none either
         raise ModelError(f"{directory}: no such directory, name a model bundle or the word {DEFAULT!r}")
     return directory
 

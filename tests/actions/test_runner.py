@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from actions_support import AT, tagged, write_plugin
+from actions_support import AT, eventually, lines, tagged, write_plugin
 
 from genretagd.actions.backoff import Backoff
 from genretagd.actions.catalog import Catalog
@@ -64,18 +64,6 @@ def make(folder: Path, tmp_path: Path, database: Database) -> Iterator[Callable[
             return runner
 
         yield begin
-
-
-def lines(path: Path) -> list[str]:
-    return path.read_text().splitlines() if path.exists() else []
-
-
-def eventually(condition: Callable[[], object], *, seconds: float = 30.0) -> None:
-    """Wait until another process has made a condition true."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "did not come true in time"
-        time.sleep(0.01)
 
 
 def test_a_run_delivers_what_was_told_before_it_ends(
@@ -253,8 +241,20 @@ def test_only_one_of_two_runners_delivers_and_the_other_takes_over(
     first.close(drain_seconds=10)
     eventually(lambda: second.delivers)
     second.tell(tagged("/m/2"))
-    eventually(lambda: len(lines(tmp_path / "log")) == 2)
-    assert lines(tmp_path / "log") == ["/m/1 Rock", "/m/2 Rock"]
+    eventually(lambda: lines(tmp_path / "log") == ["/m/1 Rock", "/m/2 Rock"])
+
+
+def test_a_directory_that_cannot_be_used_is_said_and_delivery_begins_when_it_can(
+    make: Callable[..., Runner], folder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    write_plugin(folder, "note", NOTE)
+    (tmp_path / "state").write_text("in the way")
+    runner = make(("note", {"log": tmp_path / "log"}))
+    runner.start()
+    runner.tell(tagged("/m/1"))
+    assert "state: cannot be used (File exists)" in caplog.text
+    (tmp_path / "state").unlink()
+    eventually(lambda: lines(tmp_path / "log") == ["/m/1 Rock"])
 
 
 def test_an_event_told_in_a_transaction_is_delivered_once_that_commits(

@@ -211,8 +211,9 @@ def test_a_model_that_is_no_model_is_refused(tmp_path, tiny_bundle):
 def test_a_directory_without_a_bundle_says_so(tmp_path):
     with pytest.raises(ModelError, match=r"bundle\.json: cannot be read"):
         load_bundle(tmp_path)
-    with pytest.raises(ModelError, match="no such directory"):
-        locate_bundle(tmp_path / "nowhere")
+    for missing in ("nowhere", 300 * "x"):
+        with pytest.raises(ModelError, match="no such directory"):
+            locate_bundle(tmp_path / missing)
 
 
 def test_a_description_that_is_not_json_says_so(copied):
