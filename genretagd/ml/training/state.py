@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO, Final
@@ -88,12 +88,7 @@ def begin(work: Path, asked: Mapping[str, Any], listener: Listener) -> None:
             listener.note(f"{work}: going on with the run that was interrupted")
             return
         listener.note(f"{work}: left by a run with other options or data, starting anew")
-        write_json(known, CLEARING)
-        for entry in work.iterdir():
-            if entry.is_dir():
-                shutil.rmtree(entry)
-            elif entry.suffix == ".npz":
-                entry.unlink()
+        _clear(work, keep=(PLAN, LOCK, PICTURES))
     write_json(known, asked)
 
 
@@ -134,15 +129,21 @@ def discard(work: Path) -> None:
     the next one there.
     """
     with suppress(OSError):
-        write_json(work / PLAN, CLEARING)
-        for entry in work.iterdir():
-            if entry.is_dir() and not entry.is_symlink():
-                shutil.rmtree(entry)
-            elif entry.name not in (PLAN, LOCK):
-                entry.unlink()
+        _clear(work, keep=(PLAN, LOCK))
         (work / PLAN).unlink()
         (work / LOCK).unlink()
         work.rmdir()
+
+
+def _clear(work: Path, *, keep: Collection[str]) -> None:
+    write_json(work / PLAN, CLEARING)
+    for entry in work.iterdir():
+        if entry.name in keep:
+            continue
+        if entry.is_dir() and not entry.is_symlink():
+            shutil.rmtree(entry)
+        else:
+            entry.unlink()
 
 
 def discard_if_empty(work: Path) -> None:
