@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -16,6 +15,7 @@ from genretagd.errors import CorpusError, UsageError
 from genretagd.ml.bundle import TRAINABLE, Bundle, load_bundle, refuse_foreign, write_bundle
 from genretagd.ml.training import card, draft, loop, measured, splits, state, verdict
 from genretagd.ml.training.corpus import Corpus
+from genretagd.ml.training.fingerprint import fingerprint
 from genretagd.ml.training.listener import Listener
 from genretagd.ml.training.listening import track_logits
 from genretagd.ml.training.material import Pictures
@@ -134,7 +134,8 @@ def _train(corpus: Corpus, plan: Plan, work: Path, listener: Listener) -> Result
         prepared = replace(prepared, notes=(*prepared.notes, KEPT_TRUNK))
     for note in prepared.notes:
         listener.note(note)
-    state.begin(work, _asked(plan, prepared), listener)
+    asked = fingerprint(prepared, plan.ingredients, recipe=plan.recipe, folds=plan.folds, base=plan.base)
+    state.begin(work, asked, listener)
     if plan.folds >= 2:
         run, outcomes, tracks, runs, scope = _cross_validated(prepared, plan, work, listener)
     else:
@@ -247,7 +248,7 @@ def _fit(
     shared: Path,
     title: str,
 ) -> _Run:
-    """Fit one model and write it as a bundle; what is there already is taken."""
+    """Fit one model and write it as a bundle; what is there already is taken, under today's names."""
     learnt, trained, written = folder / "history.json", folder / TRAINABLE, folder / "bundle"
     if learnt.exists():
         listener.note(f"{title}: learnt before, taken over")
@@ -266,7 +267,14 @@ def _fit(
             title=title,
             listener=listener,
         )
-    return _Run(load_bundle(written), json.loads(learnt.read_text()))
+    bundle = replace(
+        load_bundle(written),
+        name=plan.name,
+        version=plan.version,
+        labels=prepared.material.label_names,
+        outside_labels=prepared.material.outside_names,
+    )
+    return _Run(bundle, json.loads(learnt.read_text()))
 
 
 def _learn(
@@ -379,19 +387,3 @@ def _finish(
     written = write_bundle(plan.output, final, files=files)
     state.discard(work)
     return Result(written, metrics, page, prepared.notes, prepared.problems)
-
-
-def _asked(plan: Plan, prepared: Prepared) -> dict[str, Any]:
-    """Return all that a run's result depends on."""
-    digest = hashlib.sha256()
-    digest.update(prepared.material.labels.tobytes())
-    for row in prepared.material.pictures.values:
-        digest.update(row.tobytes())
-    digest.update("\n".join([*prepared.groups.tolist(), *prepared.material.ids]).encode())
-    return {
-        "recipe": asdict(plan.recipe),
-        "folds": plan.folds,
-        "base": str(plan.base or ""),
-        "teachers": sorted(str(path) for path in plan.ingredients.teachers),
-        "data": digest.hexdigest(),
-    }
