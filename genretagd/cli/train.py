@@ -87,7 +87,6 @@ def train(
         command_line,
         found_corpus,
         pairs,
-        place_for_bundle,
         print_result,
         recipe_of,
         refuse_unheard,
@@ -98,6 +97,7 @@ def train(
     require_training()
     from genretagd.ml.bundle import ExcerptChoice
     from genretagd.ml.frontend import FrontEnd
+    from genretagd.ml.training.naming import place_for_bundle
     from genretagd.ml.training.pictures import printable
     from genretagd.ml.training.prepare import Ingredients
     from genretagd.ml.training.train import Plan

@@ -169,20 +169,6 @@ def refuse_unheard(recipe: Recipe, *, pools: Sequence[Path], teachers: Sequence[
         )
 
 
-def place_for_bundle(given: Path) -> Path:
-    """Return the directory of a bundle under a name of its own: state and report are named after it.
-
-    Raises
-    ------
-    UsageError
-        It is the root of a file system, which has none.
-    """
-    place = given.resolve() if given.name in ("", "..") else given
-    if not place.name:
-        raise UsageError(f"{given}: name a directory for the bundle (-o)")
-    return place
-
-
 def spectrogram_cache(given: Path | None) -> Path:
     """Return the folder where spectrograms are kept between runs."""
     if given is not None:

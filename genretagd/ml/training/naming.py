@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 
 from genretagd.errors import CorpusError, UsageError
 from genretagd.ml.bundle import unusable_labels
@@ -39,3 +40,17 @@ def check_names(corpus: Corpus, *, further: Iterable[str], name: str, version: s
             f"{printable(corpus.root)}: {'; '.join(problems)}; rename the folder, or name it otherwise in "
             "--outside or --pool-genre"
         )
+
+
+def place_for_bundle(given: Path) -> Path:
+    """Return the directory of a bundle under a name of its own: state and report are named after it.
+
+    Raises
+    ------
+    UsageError
+        It is the root of a file system, which has none.
+    """
+    place = given.resolve() if given.name in ("", "..") else given
+    if not place.name:
+        raise UsageError(f"{given}: name a directory for the bundle (-o)")
+    return place

@@ -20,7 +20,7 @@ from genretagd.ml.training.listener import Listener
 from genretagd.ml.training.listening import track_logits
 from genretagd.ml.training.material import Pictures
 from genretagd.ml.training.metrics import Outcomes, measure
-from genretagd.ml.training.naming import check_names
+from genretagd.ml.training.naming import check_names, place_for_bundle
 from genretagd.ml.training.prepare import Ingredients, Prepared, prepare
 from genretagd.ml.training.recipe import Recipe, learn
 from genretagd.ml.training.report import Report, place_for_report, write_report
@@ -114,6 +114,7 @@ def train(corpus: Corpus, plan: Plan, listener: Listener) -> Result:
     """
     further = (plan.ingredients.pool_genres or {}).values()
     check_names(corpus, further=further, name=plan.name, version=plan.version)
+    plan = replace(plan, output=place_for_bundle(plan.output))
     work = plan.output.with_name(f"{plan.output.name}.work")
     refuse_foreign(plan.output)
     for taken in (plan.output, work):

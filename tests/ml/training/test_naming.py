@@ -6,7 +6,7 @@ import pytest
 
 from genretagd.errors import CorpusError, UsageError
 from genretagd.ml.training.corpus import Corpus
-from genretagd.ml.training.naming import check_names
+from genretagd.ml.training.naming import check_names, place_for_bundle
 
 
 def check(labels=("Jazz", "Rock"), outside=(), further=(), name="mine", version="1"):
@@ -38,3 +38,15 @@ def test_a_blank_name_or_version_is_refused(field, value):
 
 def test_what_pools_state_may_be_a_label_stand_often_or_have_no_name():
     check(outside=("Speech",), further=["Jazz", "Speech", "Polka", "Polka", ""])
+
+
+@pytest.mark.parametrize(("given", "place"), [(".", "here"), ("sub/..", "here"), ("..", ""), ("sub", "sub")])
+def test_a_place_for_a_bundle_has_a_name(tmp_path, monkeypatch, given, place):
+    (tmp_path / "here" / "sub").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "here")
+    assert place_for_bundle(Path(given)) == (Path("sub") if given == "sub" else tmp_path / place)
+
+
+def test_the_root_is_no_place_for_a_bundle():
+    with pytest.raises(UsageError, match="name a directory for the bundle"):
+        place_for_bundle(Path("/"))
