@@ -41,19 +41,23 @@ def as_heard(excerpts: Sequence[NDArray[np.float32]], *, bundle: Bundle) -> list
     Returns
     -------
     list of np.ndarray [shape=(n_mels, frames)]
-        As many parts as the bundle has excerpts, dealt out evenly to those given and evenly spread over
-        each (the middle, where it is one), every part scaled to [0, 1] by itself as serving does. Excerpts
-        that are no longer than that are given back as they are.
+        Of every excerpt as many parts as serving would plan in a track of its length, but no more than the
+        bundle's number dealt out evenly to the excerpts; spread as serving spreads them, and every part
+        scaled to [0, 1] by itself as serving does. Excerpts that are no longer than a part are given back as
+        they are.
     """
     choice, front_end = bundle.excerpts, bundle.front_end
     width = front_end.frames_in(round(choice.seconds * front_end.sr))
-    parts = max(1, choice.count // max(1, len(excerpts)))
+    most = max(1, choice.count // max(1, len(excerpts)))
     found: list[NDArray[np.float32]] = []
     for excerpt in excerpts:
-        spare = excerpt.shape[1] - width
-        if spare <= 0:
+        frames = excerpt.shape[1]
+        if frames <= width:
             found.append(excerpt)
             continue
-        starts = np.linspace(0, spare, parts) if parts > 1 else np.asarray([spare / 2])
-        found += [scale(excerpt[:, start : start + width]) for start in np.rint(starts).astype(int)]
+        seconds = (frames + 1) * front_end.hop_length / front_end.sr  # 387 columns count as 30 s
+        number = max(1, min(most, int(seconds / choice.seconds)))
+        centres = (np.arange(number) + 0.5) / number * frames
+        starts = np.clip(np.rint(centres - width / 2), 0, frames - width).astype(int)
+        found += [scale(excerpt[:, start : start + width]) for start in starts]
     return found
