@@ -8,7 +8,7 @@ the differences themselves correlate over the time the two have in common.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 import numpy as np
@@ -21,6 +21,7 @@ LEAST_HITS: Final = 4
 LEAST_OVERLAP: Final = 48
 LEAST_CORRELATION: Final = 0.4
 NEIGHBOURS: Final = 24
+WORDS_AT_ONCE: Final = 50_000
 
 
 def find_copies(
@@ -96,25 +97,45 @@ def _candidates(
     rows: NDArray[np.int32],
     times: NDArray[np.int32],
     track_of: NDArray[np.int32],
-) -> list[tuple[int, int, int]]:
-    """Return (row, later row, lag) where enough words agree at one lag or its neighbours."""
+) -> Iterator[tuple[int, int, int]]:
+    """Yield (row, later row, lag) where enough words agree at one lag or its neighbours; `rows` ascend.
+
+    Equal words stand together once they are sorted, and each is compared with its `NEIGHBOURS` on both sides.
+    Rows are taken some at a time, each with all later ones: that bounds the memory.
+    """
     order = np.argsort(words, kind="stable")
-    words, rows, times = words[order], rows[order], times[order]
-    tracks = track_of[rows]
+    place = np.empty(len(order), np.int64)
+    place[order] = np.arange(len(order))
+    words, rows_sorted, times = words[order], rows[order], times[order]
+    tracks = track_of[rows_sorted]
     reach = int(times.max(initial=0)) + 2
     span = 2 * reach + 1
     count = int(rows.max(initial=0)) + 1
-    keys = []
-    for shift in range(1, NEIGHBOURS + 1):
-        same = (words[shift:] == words[:-shift]) & (tracks[shift:] != tracks[:-shift])
-        here = np.flatnonzero(same)
-        first, second = rows[here].astype(np.int64), rows[here + shift].astype(np.int64)
-        lag = times[here + shift] - times[here]
-        turned = first > second
-        first, second = np.where(turned, second, first), np.where(turned, first, second)
-        lag = np.where(turned, -lag, lag)
-        keys.append((first * count + second) * span + lag + reach)
-    found, hits = np.unique(np.concatenate(keys), return_counts=True)
+    begin = 0
+    while begin < len(rows):
+        end = int(np.searchsorted(rows, rows[min(begin + WORDS_AT_ONCE, len(rows) - 1)], side="right"))
+        keys = []
+        for shift in (*range(-NEIGHBOURS, 0), *range(1, NEIGHBOURS + 1)):
+            here = place[begin:end]
+            here = here[(here + shift >= 0) & (here + shift < len(words))]
+            there = here + shift
+            same = (
+                (words[here] == words[there])
+                & (tracks[here] != tracks[there])
+                & (rows_sorted[here] < rows_sorted[there])
+            )
+            here, there = here[same], there[same]
+            first, second = rows_sorted[here].astype(np.int64), rows_sorted[there].astype(np.int64)
+            keys.append((first * count + second) * span + times[there] - times[here] + reach)
+        yield from _frequent(np.concatenate(keys), count=count, span=span, reach=reach)
+        begin = end
+
+
+def _frequent(
+    keys: NDArray[np.int64], *, count: int, span: int, reach: int
+) -> Iterator[tuple[int, int, int]]:
+    """Yield the pairs of rows and their lags that occur often enough."""
+    found, hits = np.unique(keys, return_counts=True)
     together = hits.astype(np.int64)
     for step in (-1, 1):  # a cut between columns spreads the hits over two lags
         at = np.minimum(np.searchsorted(found, found + step), max(len(found) - 1, 0))
@@ -122,10 +143,8 @@ def _candidates(
             together += np.where(found[at] == found + step, hits[at], 0)
     chosen = found[together >= LEAST_HITS]
     pairs, lag = np.divmod(chosen, span)
-    return [
-        (int(first), int(second), int(shift))
-        for first, second, shift in zip(pairs // count, pairs % count, lag - reach, strict=True)
-    ]
+    for first, second, shift in zip(pairs // count, pairs % count, lag - reach, strict=True):
+        yield int(first), int(second), int(shift)
 
 
 def _alike(

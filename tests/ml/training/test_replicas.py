@@ -5,6 +5,7 @@ import pytest
 from sounds import RATE
 
 from genretagd.ml.frontend import FrontEnd, log_mel, scale
+from genretagd.ml.training import replicas
 from genretagd.ml.training.pictures import read_picture
 from genretagd.ml.training.replicas import find_copies
 from genretagd.ml.training.spectra import as_record
@@ -92,3 +93,28 @@ def test_the_real_corpus_is_free_of_copies(shared):
     assert [[names[track] for track in copy] for copy in copies(pictures)] == [
         ["reggae.00054", "dd8378540918_36"]
     ]
+
+
+def test_few_words_at_once_find_the_same_as_all_of_them(mel_basis, monkeypatch):
+    sounds = [tune(seed, 12.0) for seed in (0, 1, 2, 0, 3, 1)]
+    pictures = [drawn(sound, mel_basis) for sound in (*sounds, sounds[0][5 * RATE + 333 :])]
+    found = copies(pictures)
+    assert found == [(0, 3, 6), (1, 5)]
+    for few in (1, 300):
+        monkeypatch.setattr(replicas, "WORDS_AT_ONCE", few)
+        assert copies(pictures) == found
+
+
+def test_what_is_compared_at_once_is_bounded(monkeypatch):
+    rng = np.random.default_rng(0)
+    rows = np.repeat(np.arange(60, dtype=np.int32), 300)
+    words, times = (
+        rng.integers(0, 50, len(rows)).astype(np.int32),
+        np.tile(np.arange(300, dtype=np.int32), 60),
+    )
+    sizes = []
+    monkeypatch.setattr(replicas, "WORDS_AT_ONCE", 1000)
+    monkeypatch.setattr(replicas, "_frequent", lambda keys, **_: sizes.append(len(keys)) or ())
+    assert list(replicas._candidates(words, rows, times, np.arange(60, dtype=np.int32))) == []
+    assert max(sizes) <= 2 * replicas.NEIGHBOURS * (1000 + 300)
+    assert sum(sizes) > 4 * max(sizes)
