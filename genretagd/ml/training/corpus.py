@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -13,6 +12,7 @@ from typing import Final, Literal
 
 from genretagd.errors import CorpusError
 from genretagd.ml.training.artists import NOBODY, artist_key
+from genretagd.ml.training.genres import MEANINGLESS, first_genre, genre_key, spelled_alike
 from genretagd.ml.training.pictures import may_be_spectrogram, printable
 
 AUDIO_SUFFIXES: Final = frozenset(
@@ -21,10 +21,6 @@ AUDIO_SUFFIXES: Final = frozenset(
 )
 PICTURE_SUFFIX: Final = ".png"
 PICTURES_FOLDER: Final = "spectrograms"
-MEANINGLESS: Final = frozenset(
-    ("", "unknown", "unknowngenre", "other", "others", "misc", "miscellaneous", "none", "genre", "nogenre")
-)
-
 LEAST_ARTISTS: Final = 3
 """To learn from, to calibrate by and to measure on."""
 
@@ -131,7 +127,10 @@ def from_folders(
     if not root.is_dir():
         raise CorpusError(f"{printable(root)}: no such folder, name a folder with one sub-folder per genre")
     home = genre_home(root)
-    folders = [entry for entry in _entries(home) if entry.is_dir()]
+    above = (home.resolve(),)
+    listed = [entry for entry in _entries(home) if entry.is_dir()]
+    left_out = [_link_back(entry) for entry in listed if _leads_back(entry, above)]
+    folders = [entry for entry in listed if not _leads_back(entry, above)]
     if not folders:
         raise CorpusError(f"{printable(home)}: no genre folders in it, put the tracks of each genre into one")
     problems = [_no_text(folder) for folder in folders if not _is_text(folder.name)]
@@ -143,9 +142,8 @@ def from_folders(
         if name not in names
     ]
     if for_training:
-        problems += _spelled_alike(names)
+        problems += spelled_alike(names)
     sources: list[Source] = []
-    left_out: list[str] = []
     labels: list[str] = []
     for folder in folders:
         found = _without_covers(_walk(folder, genre=folder.name, left_out=left_out), folder, left_out)
@@ -288,21 +286,6 @@ def genre_home(root: Path) -> Path:
     return inner if inner.is_dir() and any(entry.is_dir() for entry in _entries(inner)) else root
 
 
-def first_genre(genres: Sequence[str]) -> str:
-    """Return the first genre of a tag, which may hold several in one value, tidied."""
-    for value in genres:
-        for part in re.split(r"[;,/|\0]", value):
-            if part.strip():
-                return re.sub(r"\s+", " ", part).strip()
-    return ""
-
-
-def genre_key(genre: str) -> str:
-    """Return what is equal for spellings of one genre: ``Hip-Hop``, ``hip hop``, ``HipHop``."""
-    text = unicodedata.normalize("NFC", genre.casefold()).replace("&", "and").replace("'n'", "and")
-    return "".join(character for character in text if character.isalnum())
-
-
 def track_id_of(path: Path) -> str:
     """Return a file's name without its suffixes, as text: what a table of tracks calls it."""
     stem = path.name
@@ -311,13 +294,14 @@ def track_id_of(path: Path) -> str:
     return printable(Path(stem))
 
 
-def _walk(folder: Path, *, genre: str, left_out: list[str]) -> Iterable[Source]:
+def _walk(folder: Path, *, genre: str, left_out: list[str], above: Sequence[Path] = ()) -> Iterable[Source]:
+    above = (*above, folder.resolve())
     for entry in _entries(folder):
         if entry.is_dir():
-            if entry.is_symlink() and folder.resolve().is_relative_to(entry.resolve()):
-                left_out.append(f"{printable(entry)}: a link back to a folder it lies in")
+            if _leads_back(entry, above):
+                left_out.append(_link_back(entry))
                 continue
-            inner = _walk(entry, genre=genre, left_out=left_out)
+            inner = _walk(entry, genre=genre, left_out=left_out, above=above)
             yield from (replace(source, folder=str(Path(entry.name, source.folder))) for source in inner)
             continue
         suffix = entry.suffix.lower()
@@ -330,6 +314,15 @@ def _walk(folder: Path, *, genre: str, left_out: list[str]) -> Iterable[Source]:
         else:
             kind: Kind = "picture" if suffix == PICTURE_SUFFIX else "audio"
             yield Source(entry, kind, genre, track_id_of(entry))
+
+
+def _leads_back(entry: Path, above: Sequence[Path]) -> bool:
+    """Whether an entry is a link to a folder on the way to it, be it by other links, or to one above that."""
+    return entry.is_symlink() and any(folder.is_relative_to(entry.resolve()) for folder in above)
+
+
+def _link_back(entry: Path) -> str:
+    return f"{printable(entry)}: a link back to a folder it lies in"
 
 
 def _without_covers(found: Iterable[Source], folder: Path, left_out: list[str]) -> list[Source]:
@@ -366,18 +359,6 @@ def _entries(folder: Path) -> list[Path]:
 
 def _order(source: Source) -> tuple[str, bytes]:
     return source.genre, os.fsencode(source.path)
-
-
-def _spelled_alike(names: Iterable[str]) -> list[str]:
-    alike: dict[str, list[str]] = {}
-    for name in sorted(names):
-        alike.setdefault(genre_key(name) or name, []).append(name)
-    return [
-        f"{' and '.join(found)}: genre folders that differ in case, spaces, hyphens or the encoding of "
-        "accents only are one genre, put their tracks into one or rename them"
-        for found in alike.values()
-        if len(found) > 1
-    ]
 
 
 def _is_text(name: str) -> bool:

@@ -14,7 +14,8 @@ import numpy as np
 from genretagd.errors import CorpusError
 from genretagd.ml.bundle import Bundle
 from genretagd.ml.training import measured, verdict
-from genretagd.ml.training.corpus import Corpus, genre_key
+from genretagd.ml.training.corpus import Corpus
+from genretagd.ml.training.genres import genre_key
 from genretagd.ml.training.listener import Listener
 from genretagd.ml.training.listening import track_logits
 from genretagd.ml.training.metrics import measure

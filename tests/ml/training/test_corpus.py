@@ -9,7 +9,8 @@ from PIL import Image
 from spectrograms import picture, record
 
 from genretagd.errors import CorpusError
-from genretagd.ml.training.corpus import TaggedFile, from_folders, from_library, from_pool, genre_key
+from genretagd.ml.training.corpus import TaggedFile, from_folders, from_library, from_pool
+from genretagd.ml.training.genres import genre_key
 from genretagd.ml.training.pictures import Excerpt, write_picture
 
 
@@ -59,6 +60,18 @@ def test_a_link_back_to_its_own_folder_ends_nothing(tmp_path):
 
     assert corpus.counts() == {"Jazz": 10, "Rock": 10}
     assert any("link back" in text for text in corpus.left_out)
+
+
+def test_links_that_lead_round_by_other_folders_end_nothing_and_count_no_track_twice(tmp_path):
+    fill(tmp_path, Rock=10, Jazz=10)
+    (tmp_path / "Rock" / "jazzy").symlink_to("../Jazz")
+    (tmp_path / "Jazz" / "rocky").symlink_to("../Rock")
+    (tmp_path / "All").symlink_to(".")
+    (tmp_path / "Jazz" / "up").symlink_to("../..")
+    corpus = from_folders(tmp_path)
+    assert corpus.counts() == {"Jazz": 20, "Rock": 20}
+    places = ("All", "Jazz/rocky/jazzy", "Jazz/up", "Rock/jazzy/rocky", "Rock/jazzy/up")
+    assert [text.split(":")[0] for text in corpus.left_out] == [str(tmp_path / place) for place in places]
 
 
 def test_a_track_that_is_there_as_sound_and_picture_counts_once(tmp_path):
