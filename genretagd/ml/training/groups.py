@@ -94,7 +94,8 @@ def read_table(path: Path) -> dict[str, Row]:
 
 def find_table(root: Path) -> Path | None:
     """Return ``tracks.csv`` in a corpus or in the folder above it, where there is one."""
-    for folder in (root, root.parent):
+    above = root.resolve().parent if root.name in ("", "..") else root.parent
+    for folder in (root, above):
         if (folder / TABLE_NAME).is_file():
             return folder / TABLE_NAME
     return None

@@ -83,6 +83,14 @@ def test_a_table_is_found_in_the_corpus_or_above_it(tmp_path):
     assert read_table(tmp_path / "tracks.csv") == {"a": Row("g", "Rock"), "b": Row("", "Rock")}
 
 
+@pytest.mark.parametrize("named", [".", "inner/.."])
+def test_a_table_above_the_folder_one_is_in_is_found_as_above_any_other(tmp_path, monkeypatch, named):
+    (tmp_path / "corpus" / "inner").mkdir(parents=True)
+    (tmp_path / "tracks.csv").write_text("track_id,artist_group\na,g\n")
+    monkeypatch.chdir(tmp_path / "corpus")
+    assert find_table(Path(named)) == tmp_path / "tracks.csv"
+
+
 def test_a_table_may_name_tracks_by_their_files(tmp_path):
     table = tmp_path / "t.csv"
     table.write_text("id,group\nRock/01 Song.mp3,A\njazz.00012.png,B\njazz.00013,B\n\n,C\njazz.00013,B\n")
