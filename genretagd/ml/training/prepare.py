@@ -133,6 +133,9 @@ def prepare(
     pool, pool_rows = _pools(ingredients.pools)
     own, problems = _look(corpus.sources, ingredients.front_end)
     pool, more = _look(pool, ingredients.front_end)
+    problems += more
+    for problem in problems:
+        listener.note(problem)
     if ingredients.groups_file is not None:
         _check_table(ingredients.groups_file, table or {}, own)
     if pattern is not None and own and not any(pattern.search(source.track_id) for source in own):
@@ -156,7 +159,7 @@ def prepare(
         jobs=ingredients.jobs,
         listener=listener,
     )
-    problems = [*corpus.unreadable, *problems, *more, *drawn.problems]
+    problems = [*corpus.unreadable, *problems, *drawn.problems]
     drawable = [
         (source, path) for source, path in zip(sources, drawn.pictures, strict=True) if path is not None
     ]
@@ -173,6 +176,8 @@ def prepare(
         excerpts=ingredients.excerpts,
         file=work / "pictures",
     )
+    for problem in unreadable:
+        listener.note(problem)
     problems += unreadable
     sources = [drawable[index][0] for index in kept]
     count = sum(1 for source in sources if source.genre)
@@ -182,7 +187,7 @@ def prepare(
         own,
         table=table,
         pattern=pattern,
-        copies=[c for c in (_below(c, count) for c in copies) if len(c) > 1],
+        copies=[c for c in ([t for t in copy if t < count] for copy in copies) if len(c) > 1],
     )
     enough.check(own, grouping.groups, corpus, min_tracks=least, parts=parts)
 
@@ -256,7 +261,7 @@ def _check_opinions(
 ) -> None:
     """Refuse a teacher that has no opinion on any track: its ids must be others."""
     for name, scores in opinions.items():
-        if not any(source.track_id in scores for source in sources):
+        if sources and not any(source.track_id in scores for source in sources):
             raise CorpusError(
                 f"{name}: no opinion on any track there is (it knows {next(iter(scores), 'none')}, "
                 f"the corpus has {sources[0].track_id}), its ids must be file names without suffixes"
@@ -330,10 +335,6 @@ def _look(sources: Sequence[Source], front_end: FrontEnd) -> tuple[list[Source],
         more = [f"... and {hidden} more like these"] if hidden > 0 else []
         raise CorpusError("\n".join([*foreign[:SHOWN_PROBLEMS], *more]))
     return kept, problems
-
-
-def _below(copy: Sequence[int], count: int) -> tuple[int, ...]:
-    return tuple(track for track in copy if track < count)
 
 
 def _outside_names(corpus: Corpus, pool_genres: Mapping[str, str]) -> tuple[str, ...]:

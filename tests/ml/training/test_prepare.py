@@ -79,3 +79,35 @@ def test_a_genre_of_a_library_that_damaged_files_make_too_small_is_left_out(tmp_
     assert found.problems == ("x.flac: torn", *map(str, bad))
     told = "Low: only 11 usable tracks, fewer than --min-tracks 12" in " ".join(found.notes)
     assert told is bool(damaged)
+
+
+class Noting(Silent):
+    """Remembers what it is told."""
+
+    def __init__(self):
+        self.notes = []
+
+    def note(self, message, /):
+        self.notes.append(message)
+
+
+def test_where_a_genre_has_too_little_that_is_whole_what_is_damaged_is_named(tmp_path):
+    root = make_corpus(tmp_path / "corpus")
+    for path in root.glob("*/*.png"):
+        path.write_bytes(path.read_bytes()[:2000] if path.parent.name == "Low" else path.read_bytes())
+    (root / "High" / "high.000.png").write_bytes(b"no picture")
+    listener = Noting()
+    with pytest.raises(CorpusError, match="Low: only 0 usable tracks"):
+        prepare(from_folders(root), ingredients(tmp_path), work=tmp_path / "work", parts=3, listener=listener)
+    assert listener.notes[0].endswith("high.000.png: not a readable picture (UnidentifiedImageError)")
+    assert sum("low." in note and "damaged picture" in note for note in listener.notes) == 12
+
+
+def test_opinions_where_not_one_track_is_whole_are_no_mystery(tmp_path):
+    root = make_corpus(tmp_path / "corpus")
+    for path in root.glob("*/*.png"):
+        path.write_bytes(b"no picture")
+    np.savez(tmp_path / "sage.npz", id=np.array(["x"]), tags=np.full((1, 28, 5), 0.5, np.float32))
+    asked = ingredients(tmp_path, teachers=(tmp_path / "sage.npz",))
+    with pytest.raises(CorpusError, match="Low: only 0 usable tracks"):
+        prepare(from_folders(root), asked, work=tmp_path / "work", parts=3, listener=Silent())
