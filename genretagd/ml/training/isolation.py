@@ -16,9 +16,10 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why there is no result for an item."""
+    """Why there is no result for an item; `errno` is what the system said, where it was the system."""
 
     problem: str
+    errno: int | None = None
 
 
 @dataclass(slots=True)
@@ -114,7 +115,8 @@ def _serve(pipe: Connection, function: Callable[[Any], Any]) -> None:
         except KeyboardInterrupt:
             return
         except Exception as exc:  # noqa: BLE001 (the border of the process: told to the parent, which goes on)
-            result = Failure(str(exc) or type(exc).__name__)
+            errno = exc.errno if isinstance(exc, OSError) else None
+            result = Failure(str(exc) or type(exc).__name__, errno)
         pipe.send(result)
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,21 +30,18 @@ class Pictures:
         Columns in use.
     track_of : np.ndarray [shape=(rows,), dtype=int32]
         The track each row belongs to, ascending.
-    artists : tuple of str [length=tracks]
-        As recorded in the pictures; empty where not.
     """
 
     values: NDArray[np.uint8]
     widths: NDArray[np.int32]
     track_of: NDArray[np.int32]
-    artists: tuple[str, ...]
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Send another process the place of the array, not the array."""
         values = self.values
         if not isinstance(values, np.memmap):
-            return Pictures, (values, self.widths, self.track_of, self.artists)
-        return _opened, (str(values.filename), values.shape, self.widths, self.track_of, self.artists)
+            return Pictures, (values, self.widths, self.track_of)
+        return _opened, (str(values.filename), values.shape, self.widths, self.track_of)
 
     def row(self, index: int) -> NDArray[np.uint8]:
         """Return an excerpt's picture `[shape=(n_mels, its own columns)]`."""
@@ -68,9 +66,8 @@ def _opened(
     shape: tuple[int, ...],
     widths: NDArray[np.int32],
     track_of: NDArray[np.int32],
-    artists: tuple[str, ...],
 ) -> Pictures:
-    return Pictures(np.memmap(file, np.uint8, mode="r", shape=shape), widths, track_of, artists)
+    return Pictures(np.memmap(file, np.uint8, mode="r", shape=shape), widths, track_of)
 
 
 class Rows(Sequence[NDArray[np.uint8]]):
@@ -84,6 +81,15 @@ class Rows(Sequence[NDArray[np.uint8]]):
 
     def __getitem__(self, index):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN204
         return self._pictures.row(self._rows[index])
+
+
+@contextmanager
+def _named(file: Path) -> Iterator[None]:
+    """Let trouble with writing say which file it is."""
+    try:
+        yield
+    except OSError as exc:
+        raise OSError(exc.errno, exc.strerror, exc.filename or str(file)) from exc
 
 
 def gather(
@@ -115,18 +121,19 @@ def gather(
     ------
     CorpusError
         A picture was made with another front end: not one file's fault, so nothing goes on.
+    OSError
+        The array cannot be written.
     """
     columns = max(front_end.frames_in(round(excerpts.seconds * front_end.sr)), BARE_SIZE[0])
     record = as_record(front_end)
     kept: list[int] = []
     problems: list[str] = []
-    artists: list[str] = []
     widths: list[int] = []
     track_of: list[int] = []
     row_bytes = front_end.n_mels * columns
     raw = file.with_suffix(".u8")
     raw.parent.mkdir(parents=True, exist_ok=True)
-    with raw.open("wb") as stream:
+    with _named(raw), raw.open("wb") as stream:
         for index, path in enumerate(paths):
             try:
                 values, made = read_picture(path, front_end=record)
@@ -146,14 +153,11 @@ def gather(
                 track_of.append(len(kept))
                 start += width
             kept.append(index)
-            artists.append(made.artist if made is not None else "")
     rows = raw.stat().st_size // row_bytes
     values_on_disk: NDArray[np.uint8] = (
         np.memmap(raw, np.uint8, mode="r", shape=(rows, front_end.n_mels, columns))
         if rows
         else np.zeros((0, front_end.n_mels, columns), np.uint8)
     )
-    pictures = Pictures(
-        values_on_disk, np.asarray(widths, np.int32), np.asarray(track_of, np.int32), tuple(artists)
-    )
+    pictures = Pictures(values_on_disk, np.asarray(widths, np.int32), np.asarray(track_of, np.int32))
     return pictures, kept, problems

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import functools
 import hashlib
 import importlib
@@ -11,12 +12,12 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
 from genretagd.domain import SHORTEST_SECONDS, SILENCE_DBFS
-from genretagd.errors import CorpusError, GenretagdError, MissingExtraError
+from genretagd.errors import DISK_TROUBLE, CorpusError, GenretagdError, MissingExtraError
 from genretagd.ml.bundle import ExcerptChoice
 from genretagd.ml.decode import read_excerpts
 from genretagd.ml.frontend import FloatArray, FrontEnd, log_mel, scale, to_picture
@@ -31,6 +32,9 @@ from genretagd.ml.training.pictures import (
     read_record,
     write_picture,
 )
+
+NO_PLACE: Final = DISK_TROUBLE - {errno.EIO}
+"""What the system says of a disk that is written to; one that is read from may be damaged in one place."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +114,11 @@ def draw_all(
         Number of processes.
     listener : Listener
         Told about each file.
+
+    Raises
+    ------
+    OSError
+        The disk that pictures go to is full or write-protected: that is no fault of the track's.
     """
     pictures: list[Path | None] = [source.path if source.kind == "picture" else None for source in sources]
     problems: list[str] = []
@@ -138,6 +147,8 @@ def draw_all(
     for number, result in Isolated(function, jobs=jobs).run([drawing for _, drawing in todo]):
         index, drawing = todo[number]
         if isinstance(result, Failure):
+            if result.errno is not None and result.errno in NO_PLACE:
+                raise OSError(result.errno, os.strerror(result.errno), str(drawing.target))
             name = printable(drawing.path)
             problem = result.problem if result.problem.startswith(name) else f"{name}: {result.problem}"
             problems.append(problem)

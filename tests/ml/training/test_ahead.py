@@ -88,7 +88,7 @@ def test_pictures_on_disk_are_sent_as_the_place_where_they_lie(tmp_path):
     numbers = np.arange(8, dtype=np.int32)
     on_disk = np.memmap(tmp_path / "pictures.u8", np.uint8, mode="r", shape=values.shape)
     for kept in (on_disk, values):
-        rows = Rows(Pictures(kept, np.full(8, 387, np.int32), numbers, ("",) * 8), numbers)
+        rows = Rows(Pictures(kept, np.full(8, 387, np.int32), numbers), numbers)
         sent = pickle.dumps(rows)
         assert (len(sent) < values.nbytes / 10) == (kept is on_disk)
         for number in numbers:

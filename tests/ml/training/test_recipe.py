@@ -27,7 +27,7 @@ def material(*, but=None, opinions=1.0, heard=range(TRACKS)):
     if but is not None:
         scores[f"t{but}"] = scores[f"t{but}"] * opinions
     return lessons.Material(
-        Pictures(values, np.full(TRACKS, 387, np.int32), numbers, ("",) * TRACKS),
+        Pictures(values, np.full(TRACKS, 387, np.int32), numbers),
         tuple(f"t{track}" for track in range(TRACKS)),
         np.asarray(LABELS, np.int32),
         numbers >= len(TRAIN + HELD_OUT),
