@@ -128,7 +128,7 @@ def _train(corpus: Corpus, plan: Plan, work: Path, listener: Listener) -> Result
     parts = min(plan.folds, LEAST_PARTS) if plan.folds >= 2 else LEAST_PARTS
     try:
         prepared = prepare(corpus, plan.ingredients, work=work, parts=parts, listener=listener)
-    except CorpusError:
+    except BaseException:
         state.discard_if_empty(work)
         raise
     if plan.base is not None:

@@ -2,17 +2,38 @@
 
 import errno
 import json
+from pathlib import Path
 
 import pytest
+from spectrograms import EXCERPTS, make_corpus
 
 from genretagd.errors import GenretagdError, UsageError
+from genretagd.ml.frontend import FrontEnd
 from genretagd.ml.training import state
+from genretagd.ml.training.corpus import from_folders
+from genretagd.ml.training.listener import Silent
+from genretagd.ml.training.prepare import Ingredients
+from genretagd.ml.training.recipe import Recipe
+from genretagd.ml.training.train import Plan, train
 
 report = pytest.importorskip("genretagd.ml.training.report", exc_type=ImportError)
 
 
 def contents(folder):
     return {path.name: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+class Interrupting(Silent):
+    """Presses Ctrl-C as soon as anything begins."""
+
+    def stage(self, title, /, total):
+        raise KeyboardInterrupt
+
+
+def trained_into(output, folder):
+    ingredients = Ingredients(cache=folder / "cache", front_end=FrontEnd(), excerpts=EXCERPTS)
+    plan = Plan(output=output, report=folder / "report", ingredients=ingredients, recipe=Recipe())
+    return train(from_folders(make_corpus(folder / "corpus")), plan, Interrupting())
 
 
 @pytest.mark.parametrize("name", ["report.html", "metrics.json", "figures/cover.png"])
@@ -87,3 +108,15 @@ def test_a_full_disk_is_said_with_what_is_kept(tmp_path):
 def test_any_other_trouble_is_passed_on(tmp_path):
     with pytest.raises(BrokenPipeError), state.alone(tmp_path):
         raise BrokenPipeError(errno.EPIPE, "Broken pipe")
+
+
+def test_the_folder_one_is_in_is_refused_like_any_other_that_holds_something(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UsageError, match="holds corpus, which is no part of a bundle"):
+        trained_into(Path(), tmp_path)
+
+
+def test_a_training_that_ends_before_anything_is_learnt_leaves_nothing(tmp_path):
+    with pytest.raises(KeyboardInterrupt):
+        trained_into(tmp_path / "mine", tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["corpus"]

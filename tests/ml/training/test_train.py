@@ -7,7 +7,6 @@ import subprocess
 import sys
 import unicodedata
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -217,13 +216,6 @@ def test_a_training_is_refused_at_once_where_it_would_cost_somebody_a_file(corpu
     with pytest.raises(UsageError, match=f"{place}: .*figures"):
         train(corpus, plan(tmp_path), Killer(1))
     assert kept.read_bytes() == b"the only copy"
-
-
-def test_the_folder_one_is_in_is_refused_like_any_other_that_holds_something(corpus, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "song.flac").write_bytes(b"the only copy")
-    with pytest.raises(UsageError, match=r"holds song\.flac, which is no part of a bundle"):
-        train(corpus, plan(tmp_path, output=Path()), Killer(1))
 
 
 @pytest.mark.parametrize("place", ["mine", "mine/report", "mine.work/report"])
