@@ -163,7 +163,7 @@ def _draw(report: Report) -> dict[str, bytes]:
 
 def _mistakes(report: Report) -> list[_Mistake]:
     outcomes = report.outcomes
-    wrong = np.flatnonzero(outcomes.said != outcomes.truth)
+    wrong = np.flatnonzero((outcomes.said != outcomes.truth) & ((outcomes.truth >= 0) | outcomes.decided))
     worst = wrong[np.argsort(-outcomes.confidence[wrong], kind="stable")][:MISTAKES]
     return [
         _Mistake(
