@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from genretagd.errors import CorpusError
 from genretagd.ml.training import splits
@@ -52,6 +53,22 @@ def check(
     if problems:
         raise CorpusError("\n".join(problems))
     splits.check_groups(labels, groups, corpus.labels, parts=parts)
+
+
+def check_learnt(labels: NDArray[np.int32], names: Sequence[str]) -> None:
+    """Refuse a part to learn from that lacks a label: artists of several genres may leave nothing else.
+
+    Raises
+    ------
+    CorpusError
+        With every such label.
+    """
+    lacking = [name for number, name in enumerate(names) if number not in labels]
+    if lacking:
+        raise CorpusError(
+            f"{', '.join(lacking)}: no track in the part to learn from, since artists of several genres stay "
+            "together; add other artists, or deal them otherwise (--seed, --folds)"
+        )
 
 
 def without_small(

@@ -2,15 +2,45 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from genretagd.errors import CorpusError
+from genretagd.ml.training import enough, splits
 from genretagd.ml.training.lessons import FOREIGN
 from genretagd.ml.training.prepare import Prepared
 
 OTHER: Final = "other music"
+LEAST_PARTS: Final = 3
+
+Dealt: TypeAlias = tuple[NDArray[np.int32], list[splits.Split]]
+"""The tracks that can be measured on, and how they are split: once, or fold by fold."""
+
+
+def deal(prepared: Prepared, *, folds: int, seed: int) -> Dealt:
+    """Deal all tracks that can be measured on to the parts of one split (0 folds), or to folds.
+
+    Raises
+    ------
+    CorpusError
+        There is nothing for a fold, or a label is nowhere in the part to learn from.
+    """
+    material = prepared.material
+    tracks = measurable(prepared)
+    known = material.labels[tracks], prepared.groups[tracks].tolist(), material.pooled[tracks]
+    if folds >= 2:
+        found = splits.k_folds(*known, folds=folds, seed=seed)
+        if not all(len(split.test) for split in found):
+            raise CorpusError(
+                f"{folds} folds: too few artists or groups for so many, ask for fewer (--folds)"
+            )
+        return tracks, found
+    parts = 6 if fewest_groups(prepared, tracks) >= 6 else LEAST_PARTS
+    split = splits.three_parts(*known, seed=seed, parts=parts)
+    enough.check_learnt(material.labels[tracks[split.train]], material.label_names)
+    return tracks, [split]
 
 
 def calibrating(prepared: Prepared, tracks: NDArray[np.int32]) -> NDArray[np.bool_]:

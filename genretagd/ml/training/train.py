@@ -11,7 +11,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from genretagd.errors import CorpusError, UsageError
+from genretagd.errors import UsageError
 from genretagd.ml.bundle import TRAINABLE, Bundle, load_bundle, refuse_foreign, write_bundle
 from genretagd.ml.training import card, draft, loop, measured, splits, state, verdict
 from genretagd.ml.training.corpus import Corpus
@@ -25,7 +25,6 @@ from genretagd.ml.training.prepare import Ingredients, Prepared, prepare
 from genretagd.ml.training.recipe import Recipe, learn
 from genretagd.ml.training.report import Report, place_for_report, write_report
 
-LEAST_PARTS: Final = 3
 KEPT_TRUNK: Final = (
     "The trunk of another model was kept: figures are too good as far as that model learnt from these tracks."
 )
@@ -125,9 +124,10 @@ def train(corpus: Corpus, plan: Plan, listener: Listener) -> Result:
 
 
 def _train(corpus: Corpus, plan: Plan, work: Path, listener: Listener) -> Result:
-    parts = min(plan.folds, LEAST_PARTS) if plan.folds >= 2 else LEAST_PARTS
+    parts = min(plan.folds, measured.LEAST_PARTS) if plan.folds >= 2 else measured.LEAST_PARTS
     try:
         prepared = prepare(corpus, plan.ingredients, work=work, parts=parts, listener=listener)
+        dealt = measured.deal(prepared, folds=plan.folds, seed=plan.recipe.seed)
     except BaseException:
         state.discard_if_empty(work)
         raise
@@ -137,28 +137,28 @@ def _train(corpus: Corpus, plan: Plan, work: Path, listener: Listener) -> Result
         listener.note(note)
     asked = fingerprint(prepared, plan.ingredients, recipe=plan.recipe, folds=plan.folds, base=plan.base)
     state.begin(work, asked, listener)
-    if plan.folds >= 2:
-        run, outcomes, tracks, runs, scope = _cross_validated(prepared, plan, work, listener)
-    else:
-        run, outcomes, tracks, runs, scope = _split_once(prepared, plan, work, listener)
+    measure_by = _cross_validated if plan.folds >= 2 else _split_once
+    run, outcomes, tracks, runs, scope = measure_by(prepared, plan, work, listener, dealt)
     return _finish(
         run, outcomes, tracks, runs, scope, prepared=prepared, plan=plan, work=work, listener=listener
     )
 
 
 def _split_once(
-    prepared: Prepared, plan: Plan, work: Path, listener: Listener
+    prepared: Prepared,
+    plan: Plan,
+    work: Path,
+    listener: Listener,
+    dealt: measured.Dealt,
 ) -> tuple[Bundle, Outcomes, NDArray[np.int32], list[_Run], str]:
     """Learn from one part, stop and calibrate by another, measure on the third."""
-    material = prepared.material
-    tracks = measured.measurable(prepared)
-    parts = 6 if measured.fewest_groups(prepared, tracks) >= 6 else LEAST_PARTS
-    split = splits.three_parts(*_to_deal(prepared, tracks), seed=plan.recipe.seed, parts=parts)
+    tracks, (split,) = dealt
     run = _fit(
         prepared, plan, work / "split", split, tracks, listener=listener, shared=work, title="training"
     )
     valid, test = tracks[split.valid], tracks[split.test]
-    logits = _logits(run.bundle, material.pictures, np.concatenate([valid, test]), work / "split", listener)
+    pictures = prepared.material.pictures
+    logits = _logits(run.bundle, pictures, np.concatenate([valid, test]), work / "split", listener)
     truth = measured.truth(prepared)
     calibrating = measured.calibrating(prepared, valid)
     bundle = verdict.with_calibration(
@@ -175,25 +175,16 @@ def _split_once(
     return bundle, outcomes, test, [run], scope
 
 
-def _to_deal(
-    prepared: Prepared, tracks: NDArray[np.int32]
-) -> tuple[NDArray[np.int32], list[str], NDArray[np.bool_]]:
-    """Return what tracks are split by: labels, groups, and whether they are the pool's."""
-    material = prepared.material
-    return material.labels[tracks], prepared.groups[tracks].tolist(), material.pooled[tracks]
-
-
 def _cross_validated(
-    prepared: Prepared, plan: Plan, work: Path, listener: Listener
+    prepared: Prepared,
+    plan: Plan,
+    work: Path,
+    listener: Listener,
+    dealt: measured.Dealt,
 ) -> tuple[Bundle, Outcomes, NDArray[np.int32], list[_Run], str]:
     """Measure on every track by a model that has not heard its artist; make the model from all tracks."""
     material = prepared.material
-    tracks = measured.measurable(prepared)
-    folds = splits.k_folds(*_to_deal(prepared, tracks), folds=plan.folds, seed=plan.recipe.seed)
-    if not all(len(split.test) for split in folds):
-        raise CorpusError(
-            f"{plan.folds} folds: too few artists or groups for so many, ask for fewer (--folds)"
-        )
+    tracks, folds = dealt
     runs: list[_Run] = []
     logits = np.zeros((len(tracks), material.outputs), np.float32)
     numbers = np.zeros(len(tracks), np.int32)
