@@ -278,7 +278,7 @@ def _record(path: Path, image: Any) -> Record | None:
             wanted=dict(fields["wanted"]),
             artist=str(fields["artist"]),
         )
-    except (ValueError, KeyError, TypeError, OverflowError) as exc:
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as exc:
         raise CorpusError(f"{printable(path)}: its record cannot be understood, write it anew") from exc
     widths = [excerpt.columns for excerpt in record.excerpts]
     if min(widths, default=0) < 1 or sum(widths) != image.width:

@@ -119,9 +119,17 @@ def test_a_picture_is_made_anew_when_the_file_or_the_front_end_changes():
         assert not record().made_like(record(**change))
 
 
-def test_a_record_of_the_future_is_refused(tmp_path):
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        pytest.param('{"version": 9}', "version 9", id="of the future"),
+        pytest.param("{}", "cannot be understood", id="empty"),
+        pytest.param("[" * 100_000, "cannot be understood", id="nested without end"),
+    ],
+)
+def test_a_record_that_is_none_is_refused(tmp_path, text, words):
     info = PngImagePlugin.PngInfo()
-    info.add_itxt("genretagd", '{"version": 9}')
+    info.add_itxt("genretagd", text)
     Image.new("L", (387, 128)).save(tmp_path / "b.png", pnginfo=info)
-    with pytest.raises(CorpusError, match="version 9"):
+    with pytest.raises(CorpusError, match=words):
         read_record(tmp_path / "b.png")
