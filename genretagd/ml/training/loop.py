@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -335,21 +335,18 @@ def _save(
 
 def _restore(model: Any, optimizer: Any, path: Path, *, schedule: Schedule) -> tuple[History, _Best, int]:
     """Read the state back."""
-    try:
-        with np.load(path, allow_pickle=False) as arrays:
-            if str(arrays["schedule"]) != _fingerprint(schedule):
-                raise CorpusError(
-                    f"{path}: checkpoint of another training, remove it or train with the same options"
-                )
-            for prefix, variables in (("model", model.variables), ("optimizer", optimizer.variables)):
-                for i, variable in enumerate(variables):
-                    variable.assign(arrays[f"{prefix}_{i}"])
-            n_best = sum(name.startswith("best_") for name in arrays.files)
-            weights = [arrays[f"best_{i}"] for i in range(n_best)] or None
-            best = _Best(float(arrays["best"][0]), int(arrays["best"][1]), weights)
-            rows = arrays["history"]
-    except (OSError, ValueError, KeyError) as exc:
-        raise CorpusError(f"{path}: checkpoint cannot be read ({exc}), remove it") from exc
+    with state.arrays_in(path) as arrays:
+        if str(arrays["schedule"]) != _fingerprint(schedule):
+            raise CorpusError(
+                f"{path}: checkpoint of another training, remove it or train with the same options"
+            )
+        for prefix, variables in (("model", model.variables), ("optimizer", optimizer.variables)):
+            for i, variable in enumerate(variables):
+                variable.assign(arrays[f"{prefix}_{i}"])
+        n_best = sum(name.startswith("best_") for name in arrays.files)
+        weights = [arrays[f"best_{i}"] for i in range(n_best)] or None
+        best = _Best(float(arrays["best"][0]), int(arrays["best"][1]), weights)
+        rows = arrays["history"]
     history = History()
     for epoch, loss, validation_loss, accuracy in rows:
         seen = [None if np.isnan(value) else float(value) for value in (validation_loss, accuracy)]
@@ -359,4 +356,4 @@ def _restore(model: Any, optimizer: Any, path: Path, *, schedule: Schedule) -> t
 
 def _fingerprint(schedule: Schedule) -> str:
     """Say in one line what a checkpoint was made with."""
-    return f"{CHECKPOINT_VERSION} {sorted(asdict(replace(schedule)).items())}"
+    return f"{CHECKPOINT_VERSION} {sorted(asdict(schedule).items())}"

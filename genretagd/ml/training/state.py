@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import zipfile
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Any, BinaryIO, Final
 
 import numpy as np
 
-from genretagd.errors import DISK_TROUBLE, GenretagdError, UsageError
+from genretagd.errors import DISK_TROUBLE, CorpusError, GenretagdError, UsageError
 from genretagd.lease import Lease
 from genretagd.ml.training.listener import Listener
 
@@ -116,9 +117,25 @@ def save_weights(model: Any, path: Path) -> None:
         np.savez(file, **weights)
 
 
+@contextmanager
+def arrays_in(path: Path) -> Iterator[Any]:
+    """Open an archive of arrays.
+
+    Raises
+    ------
+    CorpusError
+        It is damaged.
+    """
+    try:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+            yield arrays
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as exc:
+        raise CorpusError(f"{path}: cannot be read ({exc}), remove it") from exc
+
+
 def load_weights(model: Any, path: Path) -> None:
     """Give a network the weights that one of the same form left."""
-    with np.load(path, allow_pickle=False) as arrays:
+    with arrays_in(path) as arrays:
         model.set_weights([arrays[f"w{index}"] for index in range(len(arrays.files))])
 
 

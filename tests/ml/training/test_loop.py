@@ -103,9 +103,10 @@ def test_a_checkpoint_of_another_training_is_refused(tmp_path):
         loop.fit(small(), examples(), schedule=QUICK, checkpoint=checkpoint)
 
 
-def test_a_damaged_checkpoint_is_refused(tmp_path):
+@pytest.mark.parametrize("left", [b"", b"PK not really", b"PK\3\4 the first half"])
+def test_a_damaged_checkpoint_is_refused(tmp_path, left):
     checkpoint = tmp_path / "checkpoint.npz"
-    checkpoint.write_bytes(b"PK not really")
+    checkpoint.write_bytes(left)
     with pytest.raises(CorpusError, match="cannot be read"):
         loop.fit(small(), examples(), schedule=QUICK, checkpoint=checkpoint)
 
