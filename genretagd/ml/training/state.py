@@ -18,6 +18,8 @@ from genretagd.lease import Lease
 from genretagd.ml.training.listener import Listener
 
 PLAN: Final = "plan.json"
+MARK: Final = "recipe"
+"""What every plan of a training speaks of."""
 LOCK: Final = "lock"
 PICTURES: Final = "pictures.u8"
 CLEARING: Final[Mapping[str, Any]] = {}
@@ -64,11 +66,19 @@ def alone(work: Path) -> Iterator[None]:
 
 def _refuse_foreign(work: Path) -> None:
     names = {entry.name for entry in work.iterdir()}
-    others = set() if PLAN in names else names - {LOCK, PICTURES, f"{PLAN}.part"}
+    others = set() if _is_ours(work / PLAN) else names - {LOCK, PICTURES, f"{PLAN}.part"}
     if others:
         raise UsageError(
             f"{work}: holds {min(others)}, which no training left there, choose another output (-o)"
         )
+
+
+def _is_ours(plan: Path) -> bool:
+    try:
+        content = json.loads(plan.read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return False
+    return isinstance(content, dict) and (content == CLEARING or MARK in content)
 
 
 def begin(work: Path, asked: Mapping[str, Any], listener: Listener) -> None:
@@ -79,7 +89,7 @@ def begin(work: Path, asked: Mapping[str, Any], listener: Listener) -> None:
     work : Path
         The folder of the state.
     asked : mapping
-        All that the result depends on, as JSON.
+        All that the result depends on, as JSON; the recipe among it.
     listener : Listener
         Told which of the two happened.
     """

@@ -74,19 +74,27 @@ def test_a_report_where_nothing_can_be_written_is_refused(tmp_path):
         pytest.fail("went on")
 
 
-def test_a_folder_of_other_files_is_not_taken_for_the_state_of_a_training(tmp_path):
+@pytest.mark.parametrize("plan", [None, b"", b"no JSON", b"[]", b'{"tasks": []}'])
+def test_a_folder_of_other_files_is_not_taken_for_the_state_of_a_training(tmp_path, plan):
     (tmp_path / "song.flac").write_bytes(b"the only copy")
+    if plan is not None:
+        (tmp_path / "plan.json").write_bytes(plan)
+    before = contents(tmp_path)
     with (
-        pytest.raises(UsageError, match=r"holds song\.flac, which no training left there"),
+        pytest.raises(UsageError, match=r"holds (song\.flac|plan\.json), which no training left there"),
         state.alone(tmp_path),
     ):
         pytest.fail("went on")
-    assert contents(tmp_path) == {"song.flac": b"the only copy"}
+    assert contents(tmp_path) == before
 
 
-@pytest.mark.parametrize("left", ["plan.json", "pictures.u8"])
-def test_the_state_of_a_training_that_was_killed_is(tmp_path, left):
-    (tmp_path / left).write_text("")
+@pytest.mark.parametrize(
+    ("left", "content"),
+    [("plan.json", "{}"), ("plan.json", '{"recipe": {}}'), ("pictures.u8", "")],
+    ids=["being cleared", "learning", "at the beginning"],
+)
+def test_the_state_of_a_training_that_was_killed_is(tmp_path, left, content):
+    (tmp_path / left).write_text(content)
     with state.alone(tmp_path):
         pass
 

@@ -8,7 +8,7 @@ import pytest
 from genretagd.ml.training import state
 from genretagd.ml.training.listener import Silent
 
-ASKED = {"epochs": 3}
+ASKED = {"recipe": {"epochs": 3}}
 
 
 class Killed(BaseException):
@@ -34,7 +34,9 @@ def test_the_state_of_a_run_that_is_done_is_removed_whole(tmp_path):
     "clear",
     [
         pytest.param(state.discard, id="the run was done"),
-        pytest.param(lambda work: state.begin(work, {"epochs": 4}, Silent()), id="another run began"),
+        pytest.param(
+            lambda work: state.begin(work, {"recipe": {"epochs": 4}}, Silent()), id="another run began"
+        ),
     ],
 )
 def test_a_state_that_was_removed_in_part_serves_no_run_and_bars_none(tmp_path, monkeypatch, clear):
