@@ -5,36 +5,19 @@ Everything here is fitted on out-of-fold logits after aggregation over patches a
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from genretagd.ml.description import Calibration
+
 Floats = NDArray[np.float64]
 
 TEMPERATURES: Final = np.exp(np.linspace(np.log(0.2), np.log(5.0), 161))
-ECE_BINS: Final = 10
 _FIRST_LINE: Final = np.array([1.0, 0.0])
 _LINE_PRIOR: Final = np.array([1e-3, 1e-6])
 _SMALL_STEP: Final = 1e-8
-
-
-@dataclass(frozen=True, slots=True)
-class Calibration:
-    """From logits to confidence.
-
-    Attributes
-    ----------
-    temperature : float
-        Divides the labels' logits before the softmax.
-    outside_temperature, outside_bias : float
-        Divides, and is then added to, the log-odds of "outside the labels" that the logits give.
-    """
-
-    temperature: float = 1.0
-    outside_temperature: float = 1.0
-    outside_bias: float = 0.0
 
 
 def log_sum_exp(values: Floats) -> Floats:
@@ -63,13 +46,6 @@ def outside_probability(logits: ArrayLike, *, n_labels: int, calibration: Calibr
         outside_odds(logits, n_labels=n_labels) / calibration.outside_temperature + calibration.outside_bias
     )
     return np.asarray(np.exp(-np.logaddexp(0.0, -odds)))
-
-
-def confidence(logits: ArrayLike, *, n_labels: int, calibration: Calibration) -> Floats:
-    """Return the confidence in the best label: its probability times that of being inside `[shape=(n,)]`."""
-    best = probabilities(logits, n_labels=n_labels, temperature=calibration.temperature).max(axis=1)
-    inside = 1.0 - outside_probability(logits, n_labels=n_labels, calibration=calibration)
-    return np.asarray(best * inside, np.float64)
 
 
 def fit_temperature(
@@ -186,12 +162,3 @@ def choose_threshold(
     good = np.flatnonzero(right >= precision)
     place = int(good[-1]) if len(good) else int(np.argmax(right))
     return float(c[order][place])
-
-
-def expected_calibration_error(confidences: ArrayLike, correct: ArrayLike, *, bins: int = ECE_BINS) -> float:
-    """Return the mean distance of confidence and accuracy over bins of equal width, weighted by tracks."""
-    c = np.asarray(confidences, np.float64)
-    right = np.asarray(correct, np.float64)
-    place = np.minimum((c * bins).astype(np.intp), bins - 1)
-    gaps = [abs(float((right[place == b] - c[place == b]).sum())) for b in range(bins)]
-    return sum(gaps) / len(c)

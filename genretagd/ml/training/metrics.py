@@ -9,9 +9,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from genretagd.ml.training.calibrate import ECE_BINS
-
 RESAMPLES: Final = 1000
+ECE_BINS: Final = 10
 COVERAGES: Final = (0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 
 Floats = NDArray[np.float64]

@@ -63,17 +63,12 @@ def outcomes(
 ) -> Outcomes:
     """Return what a bundle says about tracks, by the formulas that serving uses."""
     count = len(bundle.labels)
-    fitted = calibrate.Calibration(
-        bundle.calibration.temperature,
-        bundle.calibration.outside_temperature,
-        bundle.calibration.outside_bias,
-    )
     outside = np.zeros(len(truth))
     if bundle.outside_labels:
-        outside = calibrate.outside_probability(logits, n_labels=count, calibration=fitted)
+        outside = calibrate.outside_probability(logits, n_labels=count, calibration=bundle.calibration)
     return Outcomes(
         bundle.labels,
-        calibrate.probabilities(logits, n_labels=count, temperature=fitted.temperature),
+        calibrate.probabilities(logits, n_labels=count, temperature=bundle.calibration.temperature),
         outside,
         truth,
         groups,

@@ -3,8 +3,11 @@
 import numpy as np
 import pytest
 
-from genretagd.ml.training import calibrate
-from genretagd.ml.training.calibrate import Calibration
+from genretagd.ml.bundle import Bundle
+from genretagd.ml.classifier import calibrated
+from genretagd.ml.description import Calibration
+from genretagd.ml.training import calibrate, verdict
+from genretagd.ml.training.metrics import Outcomes, calibration_error
 
 
 def drawn(*, sharpness, n=4000, labels=4, seed=0):
@@ -24,11 +27,14 @@ def test_the_temperature_undoes_overconfidence_and_underconfidence(sharpness):
 def test_calibrated_confidences_have_a_small_calibration_error():
     logits, truth = drawn(sharpness=3.0)
     temperature = calibrate.fit_temperature(logits, truth, n_labels=4)
-    before = calibrate.probabilities(logits, n_labels=4)
-    after = calibrate.probabilities(logits, n_labels=4, temperature=temperature)
-    right = before.argmax(axis=1) == truth
-    assert calibrate.expected_calibration_error(before.max(axis=1), right) > 0.1
-    assert calibrate.expected_calibration_error(after.max(axis=1), right) < 0.03
+
+    def error(temperature):
+        said = calibrate.probabilities(logits, n_labels=4, temperature=temperature)
+        none = np.zeros(len(truth))
+        return calibration_error(Outcomes(("a", "b", "c", "d"), said, none, truth, none, none))
+
+    assert error(1.0) > 0.1
+    assert error(temperature) < 0.03
 
 
 def test_probabilities_of_the_labels_sum_to_one_whatever_the_outside_logits_are():
@@ -85,12 +91,14 @@ def test_little_and_extreme_music_does_not_either(seed):
     assert loss(temperature, bias) <= min(around) + 1e-4
 
 
-def test_confidence_is_the_best_probability_times_that_of_being_inside():
-    logits = np.array([[2.0, 0.0, 1.0]])
-    best = np.exp(2.0) / (np.exp(2.0) + 1.0)
-    outside = np.exp(1.0) / (np.exp(1.0) + np.exp(2.0) + 1.0)
-    got = calibrate.confidence(logits, n_labels=2, calibration=Calibration())
-    assert got == pytest.approx([best * (1 - outside)])
+@pytest.mark.parametrize("outside", [(), ("c",), ("c", "d")])
+def test_confidences_are_those_that_serving_gives(outside):
+    bundle = Bundle("b", "1", ("a", "b"), outside, calibration=Calibration(0.7, 1.9, -0.4))
+    logits = np.random.default_rng(2).normal(0.0, 3.0, (50, 2 + len(outside))).astype(np.float32)
+    found = verdict.outcomes(bundle, logits, np.zeros(50, np.int32), groups=np.arange(50))
+    for row, confidence in zip(logits, found.confidence, strict=True):
+        probabilities, beyond = calibrated(row, bundle=bundle)
+        assert confidence == pytest.approx(max(probabilities.values()) * (1.0 - beyond))
 
 
 def test_the_threshold_is_the_lowest_that_keeps_the_precision():
@@ -110,8 +118,3 @@ def test_tracks_of_equal_confidence_are_decided_together():
 def test_a_precision_out_of_reach_gives_the_best_there_is():
     threshold = calibrate.choose_threshold(np.linspace(0, 1, 50), np.arange(50) % 2 == 0, precision=1.0)
     assert 0.0 <= threshold <= 1.0
-
-
-def test_no_calibration_error_where_confidence_equals_accuracy():
-    assert calibrate.expected_calibration_error([0.75] * 4, [1, 1, 1, 0]) == pytest.approx(0.0)
-    assert calibrate.expected_calibration_error([1.0] * 4, [0, 0, 0, 0]) == pytest.approx(1.0)
