@@ -116,10 +116,12 @@ def read_scores(path: Path) -> dict[str, Scores]:
     except (OSError, ValueError, TypeError, EOFError, zipfile.BadZipFile) as exc:
         reason = exc.strerror if isinstance(exc, OSError) else "no archive of arrays"
         raise CorpusError(f"{path}: teacher scores cannot be read ({reason}), give an .npz file") from exc
-    if names is None or scores is None or len(names) != len(scores):
+    if names is None or scores is None or len(names) != len(scores) or not scores.size:
         raise CorpusError(
             f"{path}: no teacher scores, give an .npz with `id` and an array of (tracks, windows, classes)"
         )
+    if scores.dtype.kind not in "fiub" or not ((scores >= 0) & (scores <= 1)).all():
+        raise CorpusError(f"{path}: teacher scores must be numbers in [0, 1], such as sigmoid outputs")
     return {str(name): np.asarray(row, np.float32) for name, row in zip(names, scores, strict=True)}
 
 

@@ -75,8 +75,13 @@ def test_scores_are_read_by_name(tmp_path):
 
 @pytest.mark.parametrize(
     "content",
-    [b"no npz at all", {"id": np.array(["a"])}, {"id": np.array(["a"]), "scores": np.zeros((2, 3, 4))}],
-    ids=["another format", "no scores", "more scores than names"],
+    [
+        b"no npz at all",
+        {"id": np.array(["a"])},
+        {"id": np.array(["a"]), "scores": np.zeros((2, 3, 4))},
+        {"id": np.array(["a"]), "scores": np.zeros((1, 0, 4))},
+    ],
+    ids=["another format", "no scores", "more scores than names", "no windows"],
 )
 def test_a_file_without_scores_is_refused_with_a_reason(tmp_path, content):
     file = tmp_path / "teacher.npz"
@@ -86,6 +91,15 @@ def test_a_file_without_scores_is_refused_with_a_reason(tmp_path, content):
         np.savez(file, **content)
     with pytest.raises(CorpusError, match=r"teacher\.npz: .*give an \.npz"):
         targets.read_scores(file)
+
+
+@pytest.mark.parametrize("score", [float("nan"), 1.5, -0.1, "0.5"], ids=str)
+def test_scores_that_are_no_shares_are_refused(tmp_path, score):
+    scores = np.full((2, 28, 6), 0.5).astype(type(score))
+    scores[1, 2, 3] = score
+    np.savez(tmp_path / "sage.npz", id=np.array(["a", "b"]), tags=scores)
+    with pytest.raises(CorpusError, match=r"sage\.npz: teacher scores must be numbers in \[0, 1\]"):
+        targets.read_scores(tmp_path / "sage.npz")
 
 
 def test_guesses_follow_the_labels_of_tracks_that_sound_alike_to_the_teacher():
