@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import multiprocessing as mp
+import os
+import signal
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
-from typing import Any, Generic, TypeVar
+from multiprocessing.resource_tracker import ensure_running
+from typing import Any, Final, Generic, TypeVar
+
+SAFE_PATH: Final = "PYTHONSAFEPATH"
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -83,7 +89,8 @@ class Isolated(Generic[Item, Result]):
     def _start(self) -> _Worker:
         ours, theirs = self._context.Pipe()
         process = self._context.Process(target=_serve, args=(theirs, self._function), daemon=True)
-        process.start()
+        with _sheltered():
+            process.start()
         theirs.close()
         return _Worker(process, ours)
 
@@ -104,16 +111,31 @@ class Isolated(Generic[Item, Result]):
             return Failure(f"its process ended (exit status {worker.process.exitcode})"), True
 
 
+@contextmanager
+def _sheltered() -> Iterator[None]:
+    """Start processes that import nothing from the folder one is in, and are not interrupted but by us."""
+    before = os.environ.get(SAFE_PATH)
+    os.environ[SAFE_PATH] = "1"
+    ensure_running()  # multiprocessing's own helper: started later, it would unblock the signal
+    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[SAFE_PATH]
+        else:
+            os.environ[SAFE_PATH] = before
+        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+
+
 def _serve(pipe: Connection, function: Callable[[Any], Any]) -> None:
     while True:
         try:
             item = pipe.recv()
-        except (EOFError, OSError, KeyboardInterrupt):
+        except (EOFError, OSError):
             return
         try:
             result = function(item)
-        except KeyboardInterrupt:
-            return
         except Exception as exc:  # noqa: BLE001 (the border of the process: told to the parent, which goes on)
             errno = exc.errno if isinstance(exc, OSError) else None
             result = Failure(str(exc) or type(exc).__name__, errno)

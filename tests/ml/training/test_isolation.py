@@ -2,7 +2,11 @@
 
 import errno
 import os
+import subprocess
+import sys
 import time
+
+import pytest
 
 from genretagd.ml.training.isolation import Failure, Isolated
 
@@ -31,3 +35,43 @@ def test_results_come_from_good_items_and_reasons_from_bad_ones():
 
 def test_nothing_to_do_starts_nothing():
     assert list(Isolated(work, jobs=2).run([])) == []
+
+
+@pytest.fixture
+def program(tmp_path):
+    """Run a program in a folder of music; its processes tell what Ctrl-C would do to them."""
+    (tmp_path / "music").mkdir()
+    (tmp_path / "mask.py").write_text(
+        "import signal\ndef blocked(_=None):\n"
+        "    return signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, ())\n"
+    )
+    (tmp_path / "main.py").write_text(
+        "from genretagd.ml.training.isolation import Isolated\nfrom mask import blocked\n"
+        "if __name__ == '__main__':\n"
+        "    print(sorted(Isolated(blocked, jobs=2).run('ab')), blocked())\n"
+    )
+
+    def run():
+        return subprocess.run(
+            [sys.executable, tmp_path / "main.py"],
+            cwd=tmp_path / "music",
+            env=os.environ | {"PYTHONPATH": os.pathsep.join([*sys.path, str(tmp_path)])},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    return run
+
+
+def test_ctrl_c_interrupts_us_and_we_end_the_others(program):
+    done = program()
+    assert (done.stdout, done.stderr) == ("[(0, True), (1, True)] False\n", "")
+
+
+@pytest.mark.parametrize("name", ["struct", "selectors"])
+def test_nothing_is_imported_from_the_folder_one_is_in(program, tmp_path, name):
+    (tmp_path / "music" / f"{name}.py").write_text("raise SystemExit('imported from a folder of music')")
+    done = program()
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("[(0, True)")
