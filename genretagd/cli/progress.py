@@ -88,12 +88,11 @@ class ProgressReporter:
 
         if self._bar is not None:
             self._bar.stop()
+        left = (MofNCompleteColumn(), TimeRemainingColumn(compact=True), TextColumn("left")) if total else ()
         self._bar = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
-            MofNCompleteColumn(),
-            TimeRemainingColumn(compact=True),
-            TextColumn("left"),
+            *left,
             console=Console(stderr=True),
             transient=True,
         )

@@ -154,7 +154,7 @@ def from_folders(
             labels.append(folder.name)
             if for_training and len(found) < min_tracks:
                 problems.append(
-                    f"{printable(folder)}: {_number(len(found), 'track')}, a genre needs at least "
+                    f"{printable(folder)}: {counted(len(found), 'track')}, a genre needs at least "
                     f"{min_tracks} to be learnt and tested; add tracks, remove it, or lower --min-tracks"
                 )
     if for_training and len(labels) < 2 and not problems:
@@ -211,11 +211,11 @@ def from_library(
     }
     left_out = []
     if untagged:
-        left_out.append(f"{_number(untagged, 'file')} without a genre in the tags")
+        left_out.append(f"{counted(untagged, 'file')} without a genre in the tags")
     left_out += [
-        f"{names[key]}: {_number(count, 'track')}, fewer than --min-tracks {min_tracks}"
+        f"{names[key]}: {counted(count, 'track')}, fewer than --min-tracks {min_tracks}"
         if count < min_tracks
-        else f"{names[key]}: {_number(count, 'track')} of {_number(artists[key], 'artist')} only, "
+        else f"{names[key]}: {counted(count, 'track')} of {counted(artists[key], 'artist')} only, "
         f"{LEAST_ARTISTS} are needed"
         for key, count in sorted(counts.items())
         if key not in kept
@@ -223,7 +223,7 @@ def from_library(
     labels = sorted(names[key] for key in kept if key not in foreign)
     found = ", ".join(f"{names[key]} ({count})" for key, count in counts.most_common(12)) or "none"
     if unreadable:
-        found += f" ({_number(len(unreadable), 'file')} could not be read, such as {unreadable[0]})"
+        found += f" ({counted(len(unreadable), 'file')} could not be read, such as {unreadable[0]})"
     problems = [
         f"{name}: no file of this genre in {printable(root)}, genres found: {found}"
         for key, name in foreign.items()
@@ -231,7 +231,7 @@ def from_library(
     ]
     if len(labels) < 2:
         problems.append(
-            f"{printable(root)}: {_number(len(labels), 'genre')} with at least {min_tracks} tracks, "
+            f"{printable(root)}: {counted(len(labels), 'genre')} with at least {min_tracks} tracks, "
             f"two are needed; genres found: {found}; lower --min-tracks or tag more files"
         )
     if problems:
@@ -332,8 +332,8 @@ def _without_covers(found: Iterable[Source], folder: Path, left_out: list[str]) 
         return sources
     kept = [source for source in sources if source.kind == "audio" or may_be_spectrogram(source.path)]
     if len(kept) < len(sources):
-        number = _number(len(sources) - len(kept), "picture")
-        left_out.append(f"{printable(folder)}: {number} of something else, such as covers")
+        others = counted(len(sources) - len(kept), "picture")
+        left_out.append(f"{printable(folder)}: {others} of something else, such as covers")
     return kept
 
 
@@ -373,5 +373,6 @@ def _no_text(folder: Path) -> str:
     return f"{printable(folder)}: a genre folder's name becomes a label and must be UTF-8 text, rename it"
 
 
-def _number(count: int, noun: str) -> str:
+def counted(count: int, noun: str) -> str:
+    """Say how many there are of something."""
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

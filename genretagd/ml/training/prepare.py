@@ -16,7 +16,7 @@ from genretagd.errors import CorpusError
 from genretagd.ml.bundle import ExcerptChoice
 from genretagd.ml.frontend import FloatArray, FrontEnd
 from genretagd.ml.training import enough, replicas, targets
-from genretagd.ml.training.corpus import Corpus, Source, from_pool
+from genretagd.ml.training.corpus import Corpus, Source, counted, from_pool
 from genretagd.ml.training.groups import Grouping, Row, assign, find_table, read_table
 from genretagd.ml.training.lessons import FOREIGN, HIDDEN, UNKNOWN, Material
 from genretagd.ml.training.listener import Listener
@@ -392,7 +392,7 @@ def _notes(
             f"{len(echoes)} tracks of the pool are copies of tracks of the corpus and were not used."
         )
     if problems:
-        notes.append(f"{len(problems)} files could not be used.")
+        notes.append(f"{counted(len(problems), 'file')} could not be used.")
     if corpus.left_out:
         notes.append("Left out: " + "; ".join(corpus.left_out[:SHOWN_PROBLEMS]) + ".")
     return tuple(notes)
