@@ -14,7 +14,9 @@ from genretagd.cli import options as o
 def spectrogram(
     dataset: Annotated[Path, typer.Argument(metavar="DATASET", help="Folder of genre folders with audio.")],
     output: Annotated[Path, typer.Argument(metavar="OUT", help="Where one folder per genre is written.")],
-    excerpts: Annotated[int, typer.Option(min=1, help="At most so many excerpts of 30 s per track.")] = 3,
+    excerpts: Annotated[
+        int, typer.Option(min=1, max=100, help="At most so many excerpts of 30 s per track.")
+    ] = 3,
     jobs: o.Jobs = 0,
 ) -> None:
     """Write tracks' log-mel spectrograms as grey pictures.

@@ -200,6 +200,7 @@ def test_whoever_is_in_the_directory_that_was_replaced_is_told(tmp_path, monkeyp
         pytest.param(["music", "--set", "epochs=-1"], "epochs=-1: must be at least 1", id="no rounds"),
         pytest.param(["music", "--set", "mixup=nan"], "mixup=nan: must be at least 0", id="not a number"),
         pytest.param(["music", "--folds", 1], "--folds 1: must be 0", id="one fold"),
+        pytest.param(["music", "--excerpts", 101], "less than or equal to 100", id="no bundle has so many"),
         pytest.param(["music", "--base", "nowhere"], "no such directory", id="no such base"),
         pytest.param(
             ["music", "--arch", "seed", "--pool", "a", "--teacher", "b.npz", "--set", "refit_share=0.4"],
