@@ -139,7 +139,10 @@ def _serve(pipe: Connection, function: Callable[[Any], Any]) -> None:
         except Exception as exc:  # noqa: BLE001 (the border of the process: told to the parent, which goes on)
             errno = exc.errno if isinstance(exc, OSError) else None
             result = Failure(str(exc) or type(exc).__name__, errno)
-        pipe.send(result)
+        try:
+            pipe.send(result)
+        except OSError:  # who asked was killed meanwhile
+            return
 
 
 def _end(worker: _Worker) -> None:

@@ -1,6 +1,7 @@
 """One bad item costs that item and no more."""
 
 import errno
+import multiprocessing
 import os
 import subprocess
 import sys
@@ -8,7 +9,7 @@ import time
 
 import pytest
 
-from genretagd.ml.training.isolation import Failure, Isolated
+from genretagd.ml.training.isolation import Failure, Isolated, _serve
 
 
 def work(item):
@@ -35,6 +36,13 @@ def test_results_come_from_good_items_and_reasons_from_bad_ones():
 
 def test_nothing_to_do_starts_nothing():
     assert list(Isolated(work, jobs=2).run([])) == []
+
+
+def test_a_process_whose_asker_was_killed_ends_without_a_word():
+    asker, pipe = multiprocessing.Pipe()
+    asker.send("a")
+    with pipe:
+        assert _serve(pipe, lambda _: asker.close()) is None
 
 
 @pytest.fixture
