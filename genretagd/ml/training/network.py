@@ -163,10 +163,10 @@ def transfer(source: Any, target: Any) -> list[str]:
     return fresh
 
 
-def freeze_trunk(model: Any, *, frozen: bool = True) -> None:
-    """Hold (or release) every layer up to the trunk's end, for fitting a new head in minutes."""
+def freeze_trunk(model: Any) -> None:
+    """Hold every layer up to the trunk's end as it is, for fitting a new head in minutes."""
     for layer in model.layers:
-        layer.trainable = not frozen
+        layer.trainable = False
         if layer.name == TRUNK_END:
             return
     raise ValueError(f"{model.name}: no layer named {TRUNK_END}")
