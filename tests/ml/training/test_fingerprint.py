@@ -1,5 +1,6 @@
 """An interrupted run is gone on with where it would learn the same; what only names it is taken anew."""
 
+import json
 import shutil
 from dataclasses import replace
 
@@ -103,6 +104,7 @@ def test_what_changes_the_learning_begins_another_run(music, tmp_path, asked, ch
 def test_what_only_names_something_does_not(music, tmp_path):
     asked = {"teacher": "sage.npz", "base": "base.keras"}
     before = fingerprint_of(music, tmp_path / "work", **asked)
+    assert json.loads(json.dumps(before)) == before
     shutil.copytree(music, tmp_path / "elsewhere")
     assert fingerprint_of(tmp_path / "elsewhere", tmp_path / "work", **asked) == before
     before = fingerprint_of(music, tmp_path / "work")
