@@ -210,7 +210,6 @@ def test_whoever_is_in_the_directory_that_was_replaced_is_told(tmp_path, monkeyp
         pytest.param(
             ["music", "--set", "arch=seed", "--teacher", "b.npz"], "leave out --teacher", id="no teacher"
         ),
-        pytest.param(["music", "--excerpts", 101], "--excerpts", id="more excerpts than a bundle may have"),
         pytest.param(["music", "-o", "/"], "/: name a directory for the bundle", id="no name of its own"),
         pytest.param(
             ["music", "--min-tracks", 1, "--pool-genre", "x=Folk, World"],
