@@ -14,6 +14,9 @@ from typing import Final
 
 from genretagd.domain import FileVersion
 
+SHORTEST_WAIT_SECONDS: Final = 0.1
+"""A file that is not whole is looked at again no sooner, though it need not be quiet at all."""
+
 LONGEST_WAIT_SECONDS: Final = 60.0
 """Pauses between looks at a file that is not whole grow up to this."""
 
@@ -79,7 +82,7 @@ class Settling:
     Parameters
     ----------
     settle_seconds : float
-        How long a file must be quiet, and the least time between the two looks.
+        How long a file must be quiet, and the least time between the two looks; may be 0.
     look : callable
         Returns a `Look` at a path, or None where there is no such regular file any more.
     unfinished : callable
@@ -94,6 +97,7 @@ class Settling:
         unfinished: Callable[[str], Unfinished | None],
     ) -> None:
         self.settle_seconds = settle_seconds
+        self._pause = max(settle_seconds, SHORTEST_WAIT_SECONDS)
         self._look = look
         self._unfinished = unfinished
         self._waiting: dict[str, _Waiting] = {}
@@ -128,12 +132,12 @@ class Settling:
         due = now + self.settle_seconds
         waiting = self._waiting.get(path)
         if waiting is None:
-            waiting = self._waiting[path] = _Waiting(now, due, due, look, self.settle_seconds, 0)
+            waiting = self._waiting[path] = _Waiting(now, due, due, look, self._pause, 0)
             self._enqueue(path, waiting)
             return
         if waiting.look.version != look.version:
             waiting.quiet_since = now
-        waiting.pause = self.settle_seconds
+        waiting.pause = self._pause
         waiting.look = look
         waiting.due = due
         if due < waiting.queued:  # after pauses that grew; else its entry comes up earlier and is put back
@@ -190,8 +194,8 @@ class Settling:
         if look.version != waiting.look.version:
             waiting.look = look
             waiting.quiet_since = now
-            waiting.pause = self.settle_seconds
-            waiting.due = now + self.settle_seconds
+            waiting.pause = self._pause
+            waiting.due = now + self._pause
             return None
         obstacle = self._unfinished(path) if look.version.size else None
         waits_on = obstacle is not None and (obstacle.patient or now - waiting.quiet_since < PATIENCE_SECONDS)

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from genretagd.domain import FileVersion
-from genretagd.settling import PATIENCE_SECONDS, Look, Settling, Unfinished
+from genretagd.settling import PATIENCE_SECONDS, SHORTEST_WAIT_SECONDS, Look, Settling, Unfinished
 
 
 class Disk:
@@ -114,6 +114,21 @@ def test_a_file_that_is_closed_after_pauses_that_grew_is_handed_over_after_the_s
     assert paths(settling.settled(now + 6.0)) == ["/a"]
     assert settling.settled(now + 100.0) == []
     assert settling.next_due() is None
+
+
+def test_without_a_settle_time_a_file_that_is_written_is_looked_at_again_later_and_holds_nobody_up(disk):
+    disk.write("/a")
+    disk.write("/b")
+    disk.unfinished["/a"] = Unfinished("open for writing", patient=True)
+    settling = Settling(settle_seconds=0.0, look=disk.look, unfinished=disk.unfinished.get)
+    settling.notice("/a", 0.0)
+    settling.notice("/b", 0.0)
+    assert paths(settling.settled(0.0)) == ["/b"]
+    assert settling.next_due() == SHORTEST_WAIT_SECONDS
+    disk.unfinished.clear()
+    disk.write("/a", size=11)
+    assert settling.settled(SHORTEST_WAIT_SECONDS) == []
+    assert paths(settling.settled(2 * SHORTEST_WAIT_SECONDS)) == ["/a"]
 
 
 def test_a_container_that_stays_incomplete_is_handed_over_when_patience_ends(disk, settling):
