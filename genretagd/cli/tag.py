@@ -110,8 +110,6 @@ def _remembering(config: Config) -> Iterator[Callable[[Path, GenreTag], bool | N
 @contextlib.contextmanager
 def _records(config: Config, pool: WorkerPool) -> Iterator[Records]:
     """Open the ledger, settle what a crash left open, and deliver events until the end of the run."""
-    import time
-
     from genretagd.cli.acting import make_runner
     from genretagd.cli.common import ledger_path
     from genretagd.cli.recording import Records
@@ -121,8 +119,7 @@ def _records(config: Config, pool: WorkerPool) -> Iterator[Records]:
     with contextlib.closing(Database(ledger_path(config))) as database:
         journal = Journal(database, command="tag")
         records = Records(journal, make_runner(config, database) if config.actions else None)
-        if config.ledger.retention_days:
-            journal.forget(before=time.time() - config.ledger.retention_days * 86_400)
+        journal.forget(days=config.ledger.retention_days)
         with pool.worker() as worker:
             records.recover(worker)
         with records.delivering():

@@ -8,18 +8,16 @@ import time
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Protocol
 
 import genretagd
 from genretagd import logs
 from genretagd.domain import Outcome
 from genretagd.errors import ModelError, TrackError
-from genretagd.ledger.journal import Journal
+from genretagd.ledger.journal import DAY_SECONDS, Journal
 from genretagd.pipeline import Pipeline
 from genretagd.policy import Policy, unknown_labels
 from genretagd.workers.pool import WorkerPool
-
-DAY_SECONDS: Final = 86_400.0
 
 
 class Engine(Protocol):
@@ -77,8 +75,8 @@ class PoolEngine:
         Labels that have a name in [genres]; of those that the model has not a warning is logged.
     retention_days : int
         The journal forgets what is older; 0 keeps it.
-    wall : callable
-        Seconds since the epoch.
+    clock : callable
+        Monotonic seconds.
     """
 
     def __init__(
@@ -90,7 +88,7 @@ class PoolEngine:
         bundle: str,
         names: Iterable[str] = (),
         retention_days: int = 0,
-        wall: Callable[[], float] = time.time,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.threads = pool.count
         self.bundle = bundle
@@ -101,8 +99,8 @@ class PoolEngine:
         self._warm = False
         self._names = tuple(names)
         self._retention_days = retention_days
-        self._wall = wall
-        self._forgot_at = 0.0
+        self._clock = clock
+        self._forgot_at = -DAY_SECONDS
 
     @property
     def ready(self) -> bool:
@@ -132,9 +130,9 @@ class PoolEngine:
         LedgerError
             The ledger cannot be written.
         """
-        now = self._wall()
-        if self._retention_days and now >= self._forgot_at + DAY_SECONDS:
-            self.journal.forget(before=now - self._retention_days * DAY_SECONDS)
+        now = self._clock()
+        if now >= self._forgot_at + DAY_SECONDS:
+            self.journal.forget(days=self._retention_days)
             self._forgot_at = now
 
     def policy_of(self, path: Path, /) -> str:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from genretagd.domain import FileVersion, GenreTag, TagChange
 from genretagd.errors import TrackError
@@ -22,6 +22,8 @@ from genretagd.ledger.schema import stored_path
 from genretagd.serial import from_json, to_json
 
 State = Literal["intended", "done", "failed"]
+
+DAY_SECONDS: Final = 86_400.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -335,16 +337,18 @@ class Journal:
         before = (entry.version_before, entry.genres_before)
         return [(change.version_before, change.genres_before) for change in later] == [before]
 
-    def forget(self, *, before: float) -> int:
-        """Delete what happened before an instant and return how many entries that were.
+    def forget(self, *, days: int) -> int:
+        """Delete what happened more than so many days ago and return how many entries that were; 0 keeps all.
 
         What a later entry takes back stays as long as that one does.
         """
+        if not days:
+            return 0
         with self._database.transaction() as connection:
             cursor = connection.execute(
                 "DELETE FROM changes WHERE at < ? AND state != 'intended' AND id NOT IN"
                 " (SELECT undoes FROM changes WHERE undoes IS NOT NULL)",
-                (before,),
+                (self._clock() - days * DAY_SECONDS,),
             )
             connection.execute("DELETE FROM runs WHERE id NOT IN (SELECT run_id FROM changes)")
         return cursor.rowcount

@@ -68,7 +68,7 @@ def test_what_is_older_than_the_retention_is_forgotten_once_a_day(tmp_path: Path
         journal=journal,
         bundle="bundle",
         retention_days=10,
-        wall=lambda: now[0],
+        clock=lambda: now[0],
     )
     tracks = [Path(shutil.copy(TRACK, tmp_path / f"{number}.mp3")) for number in range(3)]
     engine.process(tracks[0], tell=lambda _outcome: None)

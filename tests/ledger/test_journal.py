@@ -274,15 +274,19 @@ def test_what_is_older_than_the_retention_is_forgotten(journal: Journal, clock: 
     undone = write(journal, "Rock", path=Path("/undone"))
     write(journal, "Rock", path=Path("/old"))
     journal.intend(Path("/open"), a_tag(), ["Rock"], model="m@1", confidence=0.5)
-    limit = clock()
+    clock.now += 10 * 86_400
     write(journal, path=Path("/undone"), before=a_tag("Rock"), undoes=undone)
-    assert journal.forget(before=limit) == 1
+    assert journal.forget(days=0) == 0
+    assert journal.forget(days=10) == 1
     assert journal.history(Path("/old")) == []
     assert len(journal.history(Path("/undone"))) == 2
     assert len(journal.history(Path("/open"))) == 1
 
 
-def test_the_number_of_an_entry_that_was_forgotten_does_not_come_again(journal: Journal) -> None:
+def test_the_number_of_an_entry_that_was_forgotten_does_not_come_again(
+    journal: Journal, clock: Clock
+) -> None:
     entry = write(journal, "Rock")
-    assert journal.forget(before=9e9) == 1
+    clock.now += 2 * 86_400
+    assert journal.forget(days=1) == 1
     assert write(journal, "Rock") == entry + 1
