@@ -56,6 +56,7 @@ class Month:
             look=look_at,
             told=self,
             unsettle=lambda path: self.watcher.inbox.put(NoticeKind.FILE, path),
+            clock=self.clock,
             wall=lambda: STARTED + self.now,
         )
         self.watcher = RootWatcher(

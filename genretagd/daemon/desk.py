@@ -59,8 +59,8 @@ class Desk:
         Is told what became of each file.
     unsettle : callable
         Makes a path settle anew, because it changed while it was in hand.
-    wall : callable
-        Seconds since the epoch.
+    clock, wall : callable
+        Monotonic seconds, and seconds since the epoch.
     """
 
     def __init__(
@@ -72,6 +72,7 @@ class Desk:
         look: Callable[[str], Look | None],
         told: Told,
         unsettle: Callable[[str], None],
+        clock: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
     ) -> None:
         self._queue = queue
@@ -81,7 +82,7 @@ class Desk:
         self._told = told
         self._unsettle = unsettle
         self._wall = wall
-        self.hanging = Hanging(wall=wall)
+        self.hanging = Hanging(clock=clock)
 
     def known(self, path: str, look: Look) -> bool:
         """Return whether nothing is to be done about a file: it was dealt with, or it waits already."""

@@ -22,12 +22,12 @@ class Hanging:
 
     Parameters
     ----------
-    wall : callable
-        Seconds since the epoch.
+    clock : callable
+        Monotonic seconds.
     """
 
-    def __init__(self, *, wall: Callable[[], float] = time.time) -> None:
-        self._wall = wall
+    def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
         self._known: dict[int, tuple[int, float]] = {}
         self._looks: dict[int, tuple[int, float]] = {}
 
@@ -36,7 +36,7 @@ class Hanging:
 
         Of a device that hangs one file at a time finds out whether it still does.
         """
-        now = self._wall()
+        now = self._clock()
         if device in self._stuck():
             return LOOK_SECONDS
         times, until = self._known.get(device, (0, now))
@@ -54,7 +54,7 @@ class Hanging:
     def looking(self, device: int) -> Iterator[None]:
         """Say that this thread looks at a file on a device, which may hold it as long as it hangs."""
         thread = threading.get_ident()
-        self._looks[thread] = (device, self._wall())
+        self._looks[thread] = (device, self._clock())
         try:
             yield
         finally:
@@ -66,8 +66,8 @@ class Hanging:
         return len(self._stuck())
 
     def _stuck(self) -> list[int]:
-        before = self._wall() - LOOK_SECONDS
+        before = self._clock() - LOOK_SECONDS
         return [device for device, since in tuple(self._looks.values()) if since < before]
 
     def _set(self, device: int, times: int) -> None:
-        self._known[device] = (times, self._wall() + min(retry_seconds(times), LONGEST_PAUSE_SECONDS))
+        self._known[device] = (times, self._clock() + min(retry_seconds(times), LONGEST_PAUSE_SECONDS))

@@ -83,19 +83,16 @@ class Roots:
         self._expect = expect
         self._news = news
         self._threads: dict[RootSettings, RootThread] = {}
-        self._forgot_at: dict[str, float] = {}
+        self._forget_at: dict[str, float] = {}
 
     def set(self, settings: Sequence[RootSettings]) -> None:
         """Watch these roots from now on; those whose settings are as they were go on undisturbed."""
-        for gone in [known for known in self._threads if known not in settings]:
-            thread = self._threads.pop(gone)
-            thread.stop()
-            thread.join(STOP_SECONDS)
-        for new in settings:
-            if new not in self._threads:
-                thread = RootThread(lambda wake, new=new: self._make(new, wake), name=f"root {new.path}")  # type: ignore[misc]
-                self._threads[new] = thread
-                thread.start()
+        known = self._threads
+        for gone in known.keys() - set(settings):
+            known[gone].stop()
+            known[gone].join(STOP_SECONDS)
+        # A new mapping, since other threads may be going through this one.
+        self._threads = {one: known.get(one) or self._started(one) for one in settings}
 
     def stop(self) -> None:
         """Stop watching; a root whose share hangs is left behind."""
@@ -125,6 +122,11 @@ class Roots:
         """How many files wait to be whole."""
         return sum(report.waiting for report in self.reports())
 
+    def _started(self, settings: RootSettings) -> RootThread:
+        thread = RootThread(lambda wake: self._make(settings, wake), name=f"root {settings.path}")
+        thread.start()
+        return thread
+
     def _make(self, settings: RootSettings, wake: Callable[[], None]) -> RootWatcher:
         return RootWatcher(
             settings,
@@ -145,12 +147,12 @@ class Roots:
         self._forget_missing(root)
 
     def _forget_missing(self, root: str) -> None:
-        now = time.time()
-        if now - self._forgot_at.get(root, 0.0) < FORGET_EVERY_SECONDS:
+        now = time.monotonic()
+        if now < self._forget_at.get(root, now):
             return
-        self._forgot_at[root] = now
+        self._forget_at[root] = now + FORGET_EVERY_SECONDS
         try:
-            forgotten = self._versions.forget_missing(root, older_than=now - FORGET_AFTER_SECONDS)
+            forgotten = self._versions.forget_missing(root, older_than=time.time() - FORGET_AFTER_SECONDS)
         except LedgerError as exc:
             logs.say("error", str(exc))
             return

@@ -23,6 +23,7 @@ class Office:
 
     def __init__(self, database) -> None:
         self.now = 0.0
+        self.set_at = 1e9
         self.files = {"/m/a.mp3": Look(BEFORE, 5.0)}
         self.judgement = Judgement("bundle", "policy")
         self.kept: list[Outcome] = []
@@ -40,7 +41,8 @@ class Office:
             look=self.files.get,
             told=self,
             unsettle=self.unsettled.append,
-            wall=lambda: 1e9 + self.now,
+            clock=lambda: self.now,
+            wall=lambda: self.set_at + self.now,
         )
 
     def keep(self, outcome):
@@ -236,6 +238,13 @@ def test_of_a_device_that_hangs_one_file_at_a_time_is_tried_and_the_others_wait_
         office.work(process)
         office.now += 10.0
     assert sorted(office.processed) == sorted(office.files)
+
+
+def test_a_device_that_hangs_is_tried_after_the_pause_though_the_clock_is_set_back(office):
+    office.desk.hanging.hear(1, hangs=True)
+    office.now += 30.0
+    office.set_at -= 86_400.0
+    assert office.desk.hanging.pause(1) == 0
 
 
 def test_attempts_are_remembered_through_a_restart_and_the_file_is_taken_up_at_once(office):

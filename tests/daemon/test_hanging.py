@@ -12,7 +12,7 @@ def now() -> list[float]:
 
 @pytest.fixture
 def hanging(now) -> Hanging:
-    return Hanging(wall=lambda: now[0])
+    return Hanging(clock=lambda: now[0])
 
 
 def test_a_device_that_hangs_is_tried_by_one_file_after_growing_pauses_up_to_an_hour(hanging, now):

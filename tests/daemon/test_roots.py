@@ -1,0 +1,64 @@
+"""The roots of a daemon, watched in threads of their own, with a desk that knows every file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from genretagd.daemon import roots as module
+from genretagd.daemon.roots import FORGET_EVERY_SECONDS, Roots
+from genretagd.watcher.report import RootSettings
+
+
+class Forgetful:
+    """Stands in for the ledger: counts how often it is asked to forget."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    def forget_missing(self, _root: str, *, older_than: float) -> int:
+        self.asked += 1
+        return 0
+
+
+@pytest.fixture
+def versions() -> Forgetful:
+    return Forgetful()
+
+
+@pytest.fixture
+def roots(versions: Forgetful) -> Iterator[Roots]:
+    desk = SimpleNamespace(unknown=lambda _files: [], take_in=lambda _settled: None)
+    made = Roots(desk, versions=versions, expect=lambda: None, news=lambda: None)  # type: ignore[arg-type]
+    yield made
+    made.stop()
+
+
+def test_who_asks_how_the_roots_are_while_they_change_gets_an_answer(
+    roots: Roots, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, other = (RootSettings(str(tmp_path / name), mode="poll") for name in ("one", "other"))
+    roots.set([one])
+    watcher = next(iter(roots._threads.values())).watcher
+    report = watcher.report()
+    monkeypatch.setattr(watcher, "report", lambda: roots.set([one, other]) or report)
+    assert roots.reports() == [report]
+    monkeypatch.setattr(watcher, "report", lambda: report)
+    assert [found.path for found in roots.reports()] == [one.path, other.path]
+
+
+def test_what_is_gone_is_forgotten_once_a_day_though_the_clock_is_set_back(
+    roots: Roots, versions: Forgetful, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = SimpleNamespace(time=lambda: 2e9, monotonic=lambda: 5.0)
+    monkeypatch.setattr(module, "time", clock)
+    roots._scanned("/music")
+    roots._scanned("/music")
+    assert versions.asked == 1
+    clock.time = lambda: 1e9
+    clock.monotonic = lambda: 5.0 + FORGET_EVERY_SECONDS
+    roots._scanned("/music")
+    assert versions.asked == 2
