@@ -87,15 +87,15 @@ class Crew:
     def _work(self) -> None:
         while not self._queue.closed:
             task = self._queue.take(REST_SECONDS)
-            if task is None:
-                if self._rested():
-                    self.engine.rest()
-                continue
             try:
-                self._desk.work_on(task, self._process)
+                if task is not None:
+                    self._desk.work_on(task, self._process)
+                elif self._rested():
+                    self.engine.rest()
             except Exception as exc:  # noqa: BLE001 - the thread must outlive a mistake of ours; it is logged
                 if not self._stopping:
-                    logs.say("error", f"{task.path}: unexpected {type(exc).__name__}: {exc}")
+                    what = f"{task.path}: " if task is not None else ""
+                    logs.say("error", f"{what}unexpected {type(exc).__name__}: {exc}")
 
     def _process(self, path: Path, /, *, tell: Callable[[Outcome], None]) -> Outcome:
         engine = self.engine

@@ -117,6 +117,23 @@ def test_a_file_that_waited_for_an_engine_that_was_replaced_is_worked_on_by_the_
     until(lambda: not crew._retiring)
 
 
+def test_a_worker_that_cannot_be_let_go_ends_no_thread(crew, work, desk, monkeypatch):
+    rested = threading.Event()
+
+    def rest() -> None:
+        rested.set()
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr("genretagd.daemon.crew.REST_SECONDS", 0.01)
+    monkeypatch.setattr(crew.engine, "rest", rest)
+    crew.engine.going_on.set()
+    work.put(task("/m/a.mp3"))
+    assert rested.wait(20)
+    work.put(task("/m/b.mp3"))
+    until(lambda: len(desk.outcomes) == 2)
+    assert crew.alive()
+
+
 def test_a_stop_drops_the_files_in_hand_of_engines_that_were_replaced_too(crew, work):
     old = crew.engine
     work.put(task("/m/a.mp3"))
