@@ -66,9 +66,15 @@ def status_object(
 def write_status(path: Path, status: dict[str, Any]) -> None:
     """Replace the status file; a full disk is no reason to stop, so nothing is raised."""
     temporary = path.with_name(path.name + ".new")
-    with contextlib.suppress(OSError):
-        temporary.write_text(json.dumps(status))
+    text = json.dumps(status)
+    try:
+        temporary.write_text(text)
         temporary.replace(path)
+    except OSError:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+        with contextlib.suppress(OSError):
+            path.write_text(text)  # on a full disk it is in the room of the old one that this can be said
 
 
 def read_status(path: Path) -> dict[str, Any] | None:
