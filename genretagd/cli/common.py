@@ -27,7 +27,7 @@ def configuration(ctx: typer.Context) -> Config:
     """Return the configuration in force for a command that `options.configurable` has given flags.
 
     Its parameter ``config`` names the file, and ``genre`` holds LABEL=NAME pairs, where it has them.
-    The ledger and the plugins' directories are absolute in it.
+    The bundle, the watched directories, the ledger and the plugins' directories are absolute in it.
 
     Raises
     ------
@@ -55,7 +55,7 @@ def configuration(ctx: typer.Context) -> Config:
 
 
 def _absolute(config: Config, *, named: Container[str]) -> Config:
-    """Return a configuration with whole paths of what plugins' processes use, which run elsewhere.
+    """Return a configuration with whole paths: services, and the processes of plugins, run elsewhere.
 
     A relative path in the configuration file lies beside that, one that was `named` on the command
     line (by option) or in the environment (by variable) in the current directory.
@@ -66,12 +66,18 @@ def _absolute(config: Config, *, named: Container[str]) -> Config:
             return path.absolute()
         return config.source.absolute().parent / path
 
-    ledger, directories = config.ledger.ledger, config.plugins.directories
+    bundle, ledger = config.model.bundle, config.ledger.ledger
+    if bundle != "default":
+        bundle = os.fspath(whole("bundle", Path(os.path.expanduser(bundle))))  # noqa: PTH111 - "~nobody" too
     if ledger is not None:
         ledger = whole("ledger", ledger)
-    directories = tuple(whole("directories", directory) for directory in directories)
+    watched = tuple(whole("roots", root) for root in config.watch.roots)
+    directories = tuple(whole("directories", directory) for directory in config.plugins.directories)
     return dataclasses.replace(
         config,
+        model=dataclasses.replace(config.model, bundle=bundle),
+        watch=dataclasses.replace(config.watch, roots=watched),
+        roots=tuple(dataclasses.replace(root, path=whole("[[roots]]", root.path)) for root in config.roots),
         ledger=dataclasses.replace(config.ledger, ledger=ledger),
         plugins=dataclasses.replace(config.plugins, directories=directories),
     )

@@ -37,7 +37,7 @@ def watch(
     from genretagd.daemon.service import Service
     from genretagd.logs import start_logging
 
-    parts = _parts(ctx, directories or [])
+    parts = _parts(ctx, [directory.absolute() for directory in directories or []])
     log = parts.read_config().log
     start_logging(level=log.log_level, log_format=log.log_format)
     raise typer.Exit(Service(parts).run())

@@ -1,0 +1,57 @@
+"""What the commands make of the configuration."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from genretagd.cli.common import configuration
+from genretagd.config import Config, RootConfig
+
+FILE = """
+[model]
+bundle = "models/mine"
+[watch]
+roots = ["Music", "/mnt/nas"]
+[[roots]]
+path = "../Downloads"
+mode = "poll"
+"""
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home" / "config.toml").write_text(FILE)
+    monkeypatch.chdir("/")  # as a service runs
+    return tmp_path / "home"
+
+
+def read(file: Path, **flags: Any) -> Config:
+    return configuration(SimpleNamespace(obj=flags, params={"config": file}))  # type: ignore[arg-type]
+
+
+def test_relative_paths_of_bundle_and_directories_lie_beside_the_file(home: Path) -> None:
+    config = read(home / "config.toml")
+    assert config.model.bundle == str(home / "models" / "mine")
+    assert config.watch.roots == (home / "Music", Path("/mnt/nas"))
+    assert config.roots == (RootConfig(home / ".." / "Downloads", "poll"),)
+
+
+def test_those_of_the_command_line_and_the_environment_lie_where_we_are(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GENRETAGD_ROOTS", "Music")
+    config = read(home / "config.toml", bundle="mine")
+    assert (config.model.bundle, config.watch.roots) == ("/mine", (Path("/Music"),))
+
+
+def test_the_default_bundle_has_no_place_and_one_of_a_home_is_there(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(home))
+    assert read(home / "config.toml", bundle="default").model.bundle == "default"
+    assert read(home / "config.toml", bundle="~/mine").model.bundle == str(home / "mine")
