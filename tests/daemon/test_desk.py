@@ -119,6 +119,20 @@ def test_a_file_that_may_be_permitted_now_is_taken_up_again(office, outcome, aga
     assert len(office.work()) == again
 
 
+def test_a_file_that_could_not_be_written_is_taken_up_again_when_its_folder_can_be(office, monkeypatch):
+    writable = False
+    monkeypatch.setattr("os.access", lambda _path, _mode: writable)
+    office.settle()
+    office.work(lambda path, /, *, tell: Outcome(path, Status.SKIPPED, code="read-only"))
+    files = list(office.files.items())
+    assert office.desk.unknown(files) == []
+    writable = True
+    assert office.desk.unknown(files) == files
+    office.settle()
+    office.work()
+    assert office.desk.unknown(list(office.files.items())) == []
+
+
 def test_our_own_write_is_known_by_what_it_wrote(office):
     office.settle()
     office.work()
