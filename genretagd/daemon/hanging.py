@@ -5,8 +5,9 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager
-from typing import Final
+from typing import Final, TypeVar
 
 from genretagd.daemon.queue import retry_seconds
 
@@ -15,6 +16,31 @@ LONGEST_PAUSE_SECONDS: Final = 3600.0
 
 LOOK_SECONDS: Final = 30.0
 """A look at a file that takes longer hangs, and its thread with it."""
+
+ANSWER_SECONDS: Final = 5.0
+"""What the daemon's main thread asks of a file system is waited for so long."""
+
+Answer = TypeVar("Answer")
+
+
+def answer_to(question: Callable[[], Answer], *, otherwise: Answer) -> Answer:
+    """Return what a question that may hang answers, or `otherwise` if that takes too long.
+
+    The thread that asked is left behind: who waits within the kernel hears no signal.
+    """
+    answer: Future[Answer] = Future()
+
+    def ask() -> None:
+        try:
+            answer.set_result(question())
+        except Exception as exc:  # noqa: BLE001 - it is raised where it is waited for
+            answer.set_exception(exc)
+
+    threading.Thread(target=ask, name="asking", daemon=True).start()
+    try:
+        return answer.result(ANSWER_SECONDS)
+    except TimeoutError:
+        return otherwise
 
 
 class Hanging:

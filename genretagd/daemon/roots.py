@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Sequence
-from typing import Final
+from functools import partial
+from pathlib import Path
+from typing import Final, NamedTuple
 
 from genretagd import logs
 from genretagd.config import Config
 from genretagd.daemon.desk import Desk
+from genretagd.daemon.hanging import answer_to
 from genretagd.errors import LedgerError, UsageError
 from genretagd.ledger.versions import Versions
 from genretagd.watcher.events import NoticeKind
@@ -37,9 +40,10 @@ def root_settings(config: Config) -> tuple[RootSettings, ...]:
     named += [(path, config.watch.mode) for path in config.watch.roots if path not in known]
     if not named:
         raise UsageError("watch: no directory, name one or set [watch] roots in the configuration")
+    looks = [answer_to(partial(_look, path), otherwise=None) for path, _ in named]
     settings = [
         RootSettings(
-            path=os.path.realpath(path),
+            path=_said_to_hang(path) if look is None else look.path,
             mode=mode,
             ignore=config.library.ignore,
             follow=config.library.symlinks,
@@ -47,10 +51,10 @@ def root_settings(config: Config) -> tuple[RootSettings, ...]:
             poll_seconds=config.watch.poll_seconds,
             rescan_seconds=config.watch.rescan_seconds,
         )
-        for path, mode in named
+        for (path, mode), look in zip(named, looks, strict=True)
     ]
-    for index, one in enumerate(settings):
-        if os.path.lexists(one.path) and not os.path.isdir(one.path):  # noqa: PTH112 - as the watcher does
+    for index, (one, look) in enumerate(zip(settings, looks, strict=True)):
+        if look is not None and look.is_file:
             raise UsageError(f"{one.path}: not a directory, name the directory it is in")
         for other in settings[:index]:
             if one.path == other.path or f"{one.path}/".startswith(f"{other.path.rstrip('/')}/"):
@@ -58,6 +62,21 @@ def root_settings(config: Config) -> tuple[RootSettings, ...]:
             if f"{other.path}/".startswith(f"{one.path.rstrip('/')}/"):
                 raise UsageError(f"{other.path}: is watched as part of {one.path} already, name one of them")
     return tuple(settings)
+
+
+class _Look(NamedTuple):
+    path: str
+    is_file: bool
+
+
+def _look(path: Path) -> _Look:
+    real = os.path.realpath(path)
+    return _Look(real, os.path.lexists(real) and not os.path.isdir(real))  # noqa: PTH112 - as the watcher does
+
+
+def _said_to_hang(path: Path) -> str:
+    logs.say("warning", f"{path}: does not answer, is its share there?")
+    return os.path.abspath(path)  # noqa: PTH100 - links cannot be resolved now
 
 
 class Roots:

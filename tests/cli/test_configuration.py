@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -55,3 +57,20 @@ def test_the_default_bundle_has_no_place_and_one_of_a_home_is_there(
     monkeypatch.setenv("HOME", str(home))
     assert read(home / "config.toml", bundle="default").model.bundle == "default"
     assert read(home / "config.toml", bundle="~/mine").model.bundle == str(home / "mine")
+
+
+def test_a_directory_to_watch_is_not_looked_at_by_the_command_line_since_a_look_may_hang(
+    genretagd: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked_at = []
+    stat = os.stat
+
+    def noted(path: Any, **options: Any) -> os.stat_result:
+        looked_at.append(str(path))
+        return stat(path, **options)
+
+    monkeypatch.setattr("os.stat", noted)
+    monkeypatch.setattr("genretagd.daemon.service.Service.run", lambda _service: 0)
+    monkeypatch.setattr("genretagd.logs.start_logging", lambda **_options: None)
+    assert genretagd("watch", "/nas").status == 0
+    assert "/nas" not in looked_at

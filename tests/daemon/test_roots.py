@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
+from genretagd.config import Config
+from genretagd.config.schema import WatchConfig
 from genretagd.daemon import roots as module
-from genretagd.daemon.roots import FORGET_EVERY_SECONDS, Roots
+from genretagd.daemon.roots import FORGET_EVERY_SECONDS, Roots, root_settings
 from genretagd.watcher.report import RootSettings
 
 
@@ -48,6 +52,25 @@ def test_who_asks_how_the_roots_are_while_they_change_gets_an_answer(
     assert roots.reports() == [report]
     monkeypatch.setattr(watcher, "report", lambda: report)
     assert [found.path for found in roots.reports()] == [one.path, other.path]
+
+
+def test_a_root_whose_share_hangs_keeps_neither_a_start_nor_a_reload_waiting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    there, share = tmp_path / "there", tmp_path / "share"
+    there.mkdir()
+    answering = threading.Event()
+    real_path = os.path.realpath
+    monkeypatch.setattr(
+        "os.path.realpath", lambda path: answering.wait(20) if path == share else real_path(path)
+    )
+    monkeypatch.setattr("genretagd.daemon.hanging.ANSWER_SECONDS", 0.05)
+    try:
+        settings = root_settings(Config(watch=WatchConfig(roots=(share, there))))
+    finally:
+        answering.set()
+    assert [one.path for one in settings] == [str(share), str(there)]
+    assert caplog.messages == [f"{share}: does not answer, is its share there?"]
 
 
 def test_what_is_gone_is_forgotten_once_a_day_though_the_clock_is_set_back(
