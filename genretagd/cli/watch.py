@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
@@ -40,7 +43,15 @@ def watch(
     parts = _parts(ctx, [directory.absolute() for directory in directories or []])
     log = parts.read_config().log
     start_logging(level=log.log_level, log_format=log.log_format)
-    raise typer.Exit(Service(parts).run())
+    _end(Service(parts).run())
+
+
+def _end(status: int) -> NoReturn:
+    """End this process and wait for no thread, since one may hang; what is to be kept is written already."""
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):
+            stream.flush()
+    os._exit(status)
 
 
 def _parts(ctx: typer.Context, directories: list[Path]) -> Parts:

@@ -17,14 +17,11 @@ LONGEST_PAUSE_SECONDS: Final = 3600.0
 LOOK_SECONDS: Final = 30.0
 """A look at a file that takes longer hangs, and its thread with it."""
 
-ANSWER_SECONDS: Final = 5.0
-"""What the daemon's main thread asks of a file system is waited for so long."""
-
 Answer = TypeVar("Answer")
 
 
-def answer_to(question: Callable[[], Answer], *, otherwise: Answer) -> Answer:
-    """Return what a question that may hang answers, or `otherwise` if that takes too long.
+def answer_to(question: Callable[[], Answer], *, otherwise: Answer, seconds: float) -> Answer:
+    """Return what a question that may hang answers, or `otherwise` if that takes longer than so many seconds.
 
     The thread that asked is left behind: who waits within the kernel hears no signal.
     """
@@ -38,7 +35,7 @@ def answer_to(question: Callable[[], Answer], *, otherwise: Answer) -> Answer:
 
     threading.Thread(target=ask, name="asking", daemon=True).start()
     try:
-        return answer.result(ANSWER_SECONDS)
+        return answer.result(seconds)
     except TimeoutError:
         return otherwise
 

@@ -26,6 +26,9 @@ FORGET_AFTER_SECONDS: Final = 7 * 24 * 3600.0
 
 STOP_SECONDS: Final = 0.5
 
+ANSWER_SECONDS: Final = 5.0
+"""At a start and at a reload a root is waited for so long."""
+
 
 def root_settings(config: Config) -> tuple[RootSettings, ...]:
     """Return how each root of a configuration is watched.
@@ -40,7 +43,7 @@ def root_settings(config: Config) -> tuple[RootSettings, ...]:
     named += [(path, config.watch.mode) for path in config.watch.roots if path not in known]
     if not named:
         raise UsageError("watch: no directory, name one or set [watch] roots in the configuration")
-    looks = [answer_to(partial(_look, path), otherwise=None) for path, _ in named]
+    looks = [answer_to(partial(_look, path), otherwise=None, seconds=ANSWER_SECONDS) for path, _ in named]
     settings = [
         RootSettings(
             path=_said_to_hang(path) if look is None else look.path,

@@ -28,7 +28,7 @@ from genretagd.daemon.queue import WorkQueue
 from genretagd.daemon.roots import Roots, root_settings
 from genretagd.daemon.stats import Stats
 from genretagd.daemon.status import root_object, status_object, write_status
-from genretagd.daemon.telling import Actions, Telling
+from genretagd.daemon.telling import Actions, Telling, end_actions
 from genretagd.errors import EXIT_OK, GenretagdError
 from genretagd.ledger.database import Database
 from genretagd.ledger.versions import Versions
@@ -210,7 +210,7 @@ class Service:
                 engine.warm()
                 actions = self._parts.make_actions(config, self._database)
                 if actions is not None:
-                    made.callback(actions.close, drain_seconds=0)
+                    made.callback(end_actions, actions, drain_seconds=0)
                 metrics = self._metrics_at(config.metrics.metrics_port)
                 if metrics is not None and metrics is not self._metrics:
                     made.callback(metrics.close)

@@ -8,12 +8,16 @@ from typing import Any, Final, Protocol
 
 from genretagd import logs
 from genretagd.actions.plan import PluginRecord
+from genretagd.daemon.hanging import answer_to
 from genretagd.daemon.stats import Stats
 from genretagd.domain import Outcome, Status
 from genretagd.events import Event, event_of, idle_event
 
 DRAIN_SECONDS: Final = 1.0
 """Action plugins get so long to act on what is due when the daemon ends."""
+
+ABORT_SECONDS: Final = 1.0
+"""What is still at work then is ended, which takes so long at most, unless it hangs in the system."""
 
 LEVELS: Final = {Status.FAILED: "warning", Status.SKIPPED: "warning"}
 
@@ -80,13 +84,13 @@ class Telling:
         """Tell other action plugins from now on."""
         old, self._actions = self._actions, actions  # those who come keep what is told while those who go end
         if old is not None:
-            old.close(drain_seconds=DRAIN_SECONDS)
+            end_actions(old, drain_seconds=DRAIN_SECONDS)
         self.start()
 
     def close(self) -> None:
         """Deliver what is due, and end; what is not delivered waits in the ledger."""
         if self._actions is not None:
-            self._actions.close(drain_seconds=DRAIN_SECONDS)
+            end_actions(self._actions, drain_seconds=DRAIN_SECONDS)
 
     def keep(self, outcome: Outcome, /) -> None:
         """Keep for action plugins what became of a file."""
@@ -117,6 +121,17 @@ class Telling:
         if self._restless and self._actions is not None:
             self._restless = False
             self._actions.tell(idle_event(at=datetime.now(UTC)))
+
+
+def end_actions(actions: Actions, *, drain_seconds: float) -> None:
+    """Close action plugins; one that waits for a share within the kernel is left behind."""
+
+    def close() -> bool:
+        actions.close(drain_seconds=drain_seconds)
+        return True
+
+    if not answer_to(close, otherwise=False, seconds=drain_seconds + ABORT_SECONDS):
+        logs.say("warning", "an action plugin hangs and cannot be ended, going on without it")
 
 
 def outcome_text(outcome: Outcome) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -71,6 +72,7 @@ def test_a_directory_to_watch_is_not_looked_at_by_the_command_line_since_a_look_
 
     monkeypatch.setattr("os.stat", noted)
     monkeypatch.setattr("genretagd.daemon.service.Service.run", lambda _service: 0)
+    monkeypatch.setattr("os._exit", sys.exit)
     monkeypatch.setattr("genretagd.logs.start_logging", lambda **_options: None)
     assert genretagd("watch", "/nas").status == 0
     assert "/nas" not in looked_at

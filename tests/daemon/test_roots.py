@@ -64,7 +64,7 @@ def test_a_root_whose_share_hangs_keeps_neither_a_start_nor_a_reload_waiting(
     monkeypatch.setattr(
         "os.path.realpath", lambda path: answering.wait(20) if path == share else real_path(path)
     )
-    monkeypatch.setattr("genretagd.daemon.hanging.ANSWER_SECONDS", 0.05)
+    monkeypatch.setattr("genretagd.daemon.roots.ANSWER_SECONDS", 0.05)
     try:
         settings = root_settings(Config(watch=WatchConfig(roots=(share, there))))
     finally:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 import pytest
@@ -42,6 +43,17 @@ class PretendActions:
         pass
 
 
+class HangingActions(PretendActions):
+    """Cannot be closed as long as it hangs."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.answering = threading.Event()
+
+    def close(self, *, drain_seconds: float) -> None:
+        assert self.answering.wait(20)
+
+
 @pytest.fixture
 def actions() -> PretendActions:
     return PretendActions()
@@ -80,3 +92,16 @@ def test_what_happens_while_one_set_of_actions_ends_is_told_to_the_next(actions:
     actions.close = close  # type: ignore[method-assign]
     told.use(coming)
     assert [len(actions.told), len(coming.told)] == [0, 1]
+
+
+def test_a_plugin_that_hangs_keeps_neither_a_reload_nor_a_stop_waiting(
+    actions: PretendActions, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("genretagd.daemon.telling.DRAIN_SECONDS", 0.0)
+    monkeypatch.setattr("genretagd.daemon.telling.ABORT_SECONDS", 0.05)
+    hanging = HangingActions()
+    told = telling(hanging)
+    told.use(actions)
+    told.close()
+    hanging.answering.set()
+    assert caplog.messages == ["an action plugin hangs and cannot be ended, going on without it"]
