@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import os
 import queue
-import signal
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
 from typing import Any, Final
 
 import genretagd
@@ -26,6 +24,7 @@ from genretagd.daemon.notify import Supervisor
 from genretagd.daemon.priority import use_idle_disk
 from genretagd.daemon.queue import WorkQueue
 from genretagd.daemon.roots import Roots, root_settings
+from genretagd.daemon.signals import hearing_signals
 from genretagd.daemon.stats import Stats
 from genretagd.daemon.status import root_object, status_object, write_status
 from genretagd.daemon.telling import Actions, Telling, end_actions
@@ -86,7 +85,7 @@ class Service:
     def __init__(self, parts: Parts, *, supervisor: Supervisor | None = None) -> None:
         self._parts = parts
         self._supervisor = supervisor or Supervisor(os.environ)
-        self._words: queue.SimpleQueue[str] = queue.SimpleQueue()  # put may be called by signal handlers
+        self._words: queue.SimpleQueue[str] = queue.SimpleQueue()
         self._news = False
         self._state = "starting"
         self._started_at = time.time()
@@ -97,7 +96,7 @@ class Service:
         self._metrics: MetricsServer | None = None
 
     def ask(self, word: str) -> None:
-        """Ask for ``"stop"``, ``"reload"`` or ``"report"``; from any thread, or a signal handler."""
+        """Ask for ``"stop"``, ``"reload"`` or ``"report"``; from any thread."""
         self._words.put(word)
 
     def run(self) -> int:
@@ -122,7 +121,7 @@ class Service:
         config = self._parts.read_config()
         settings = root_settings(config)
         self._follow = config.library.symlinks
-        stack.enter_context(_signals(self.ask))
+        stack.enter_context(hearing_signals(self.ask))
         self._lock = InstanceLock(self._parts.ledger.parent / "instances", [s.path for s in settings])
         stack.callback(self._let_go)
         if config.watch.idle_disk and not use_idle_disk():
@@ -298,20 +297,3 @@ class Service:
             f"{waiting['settling']} settling, {waiting['waiting']} waiting, {waiting['in_hand']} in hand, "
             f"{waiting['later']} later; {done}" + (f"; not well: {', '.join(ill)}" if ill else "")
         )
-
-
-@contextmanager
-def _signals(ask: Callable[[str], None]) -> Iterator[None]:
-    words = {signal.SIGTERM: "stop", signal.SIGINT: "stop", signal.SIGHUP: "reload", signal.SIGUSR1: "report"}
-
-    def handle(number: int, _frame: FrameType | None) -> None:
-        ask(words[signal.Signals(number)])
-
-    before = {number: signal.signal(number, handle) for number in words}
-    if hasattr(signal, "SIGIO"):
-        before[signal.SIGIO] = signal.signal(signal.SIGIO, signal.SIG_IGN)  # see watcher.wholeness
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
