@@ -129,6 +129,12 @@ class WorkQueue:
             self._in_hand.pop(task.path, None)
             self._changed.notify_all()
 
+    def clear(self) -> None:
+        """Drop what waits, also what is to be tried again later; what is in hand stays."""
+        with self._changed:
+            for waiting in (self._tasks, self._order, self._later, self._later_order):
+                waiting.clear()
+
     def close(self) -> None:
         """Make every `take` return None, now and from now on."""
         with self._changed:

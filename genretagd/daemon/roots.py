@@ -109,12 +109,18 @@ class Roots:
 
     def set(self, settings: Sequence[RootSettings]) -> None:
         """Watch these roots from now on; those whose settings are as they were go on undisturbed."""
+        self.keep(settings)
+        known = self._threads
+        self._threads = {one: known.get(one) or self._started(one) for one in settings}
+
+    def keep(self, settings: Sequence[RootSettings]) -> None:
+        """Stop watching all roots but these."""
         known = self._threads
         for gone in known.keys() - set(settings):
             known[gone].stop()
             known[gone].join(STOP_SECONDS)
         # A new mapping, since other threads may be going through this one.
-        self._threads = {one: known.get(one) or self._started(one) for one in settings}
+        self._threads = {one: thread for one, thread in known.items() if one in settings}
 
     def stop(self) -> None:
         """Stop watching; a root whose share hangs is left behind."""

@@ -222,6 +222,8 @@ class Service:
             logs.say("error", f"not reloaded: unexpected {type(exc).__name__}: {exc}")
         else:
             self._hold(lock)
+            self._roots.keep(settings)
+            self._queue.clear()  # of what is not wanted any more; the rest is found again
             self._telling.use(actions)
             self._serve(metrics)
             logs.start_logging(level=config.log.log_level, log_format=config.log.log_format)

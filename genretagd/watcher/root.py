@@ -326,6 +326,8 @@ class RootWatcher:
         if whole:
             self._rules.clear()  # what says that a folder is passed over may have come after its files
         for settled in whole:
+            if self._stopping:  # others decide now what is wanted
+                return
             try:
                 if self._rules.wants(settled.path):
                     self._deliver(settled)

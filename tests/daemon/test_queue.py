@@ -52,6 +52,19 @@ def test_a_file_put_while_in_hand_is_taken_again_after_it_is_done(work):
     assert drain(work) == ["a"]
 
 
+def test_what_is_cleared_is_not_taken_and_what_is_in_hand_stays_there(work, now):
+    work.put(task("in hand"))
+    taken = work.take_now()
+    work.put(task("waits"))
+    work.put_later(task("later"), 10.0)
+    work.clear()
+    assert (len(work), work.later, work.in_hand) == (0, 0, ("in hand",))
+    now[0] += 20.0
+    work.done(taken)
+    work.put(task("new"))
+    assert drain(work) == ["new"]
+
+
 def test_hard_links_to_one_file_are_not_in_hand_at_the_same_time(work):
     work.put(task("a", 2.0, inode=7))
     work.put(task("b", 1.0, inode=7))

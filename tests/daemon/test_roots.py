@@ -14,6 +14,7 @@ from genretagd.config import Config
 from genretagd.config.schema import WatchConfig
 from genretagd.daemon import roots as module
 from genretagd.daemon.roots import FORGET_EVERY_SECONDS, Roots, root_settings
+from genretagd.errors import UsageError
 from genretagd.watcher.report import RootSettings
 
 
@@ -39,6 +40,25 @@ def roots(versions: Forgetful) -> Iterator[Roots]:
     made = Roots(desk, versions=versions, expect=lambda: None, news=lambda: None)  # type: ignore[arg-type]
     yield made
     made.stop()
+
+
+@pytest.mark.parametrize(
+    ("roots", "message"),
+    [
+        ((), "no directory"),
+        (("m", "m"), "part of"),
+        (("m", "m/n"), "part of"),
+        (("m/n", "m"), "part of"),
+        (("f",), "not a"),
+    ],
+    ids=["none", "twice", "inside", "around", "file"],
+)
+def test_roots_that_make_no_sense_are_refused(tmp_path: Path, roots: tuple[str, ...], message: str) -> None:
+    (tmp_path / "m" / "n").mkdir(parents=True)
+    (tmp_path / "f").touch()
+    config = Config(watch=WatchConfig(roots=tuple(tmp_path / root for root in roots)))
+    with pytest.raises(UsageError, match=message):
+        root_settings(config)
 
 
 def test_who_asks_how_the_roots_are_while_they_change_gets_an_answer(

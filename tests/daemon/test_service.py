@@ -17,10 +17,9 @@ import pytest
 
 from genretagd import logs
 from genretagd.config import Config
-from genretagd.config.schema import MetricsConfig, WatchConfig
+from genretagd.config.schema import LibraryConfig, MetricsConfig, WatchConfig
 from genretagd.daemon.lock import InstanceLock, instances
 from genretagd.daemon.notify import Supervisor
-from genretagd.daemon.roots import root_settings
 from genretagd.daemon.service import Parts, Service
 from genretagd.daemon.status import read_status
 from genretagd.domain import Outcome, Status
@@ -275,6 +274,25 @@ def test_nothing_that_a_new_configuration_does_ends_the_daemon(household, capfd)
     assert "not reloaded: unexpected TypeError" in capfd.readouterr().err
 
 
+def test_a_reload_drops_what_is_queued_and_not_wanted_any_more(household):
+    old, new = household.engines = [PretendEngine(), PretendEngine()]
+    old.hold = threading.Event()
+    for name in "abcdef":
+        (household.music / f"{name}.mp3").write_bytes(name.encode())
+
+    def step(service):
+        until(lambda: household.status().get("queue", {}).get("waiting") == 4)
+        household.config = replace(household.config, library=LibraryConfig(ignore=("*.mp3",)))
+        service.ask("reload")
+        until(lambda: household.made == 2)
+        (household.music / "g.flac").write_bytes(b"x")
+        until(lambda: "g.flac" in new.processed)
+
+    assert household.run(step) == 0
+    assert len(old.processed) == old.threads
+    assert new.processed == ["g.flac"]
+
+
 def test_a_reload_may_add_and_remove_roots(household, tmp_path):
     other = tmp_path / "other"
     other.mkdir()
@@ -364,25 +382,6 @@ def test_what_was_done_is_in_the_ledger(household):
     database = Database(household.ledger, read_only=True)
     assert Versions(database).counts() == {"kept": 1}
     database.close()
-
-
-@pytest.mark.parametrize(
-    ("roots", "message"),
-    [
-        ((), "no directory"),
-        (("m", "m"), "part of"),
-        (("m", "m/n"), "part of"),
-        (("m/n", "m"), "part of"),
-        (("f",), "not a"),
-    ],
-    ids=["none", "twice", "inside", "around", "file"],
-)
-def test_roots_that_make_no_sense_are_refused(tmp_path, roots, message):
-    (tmp_path / "m" / "n").mkdir(parents=True)
-    (tmp_path / "f").touch()
-    config = Config(watch=WatchConfig(roots=tuple(tmp_path / root for root in roots)))
-    with pytest.raises(UsageError, match=message):
-        root_settings(config)
 
 
 def test_the_status_file_is_one_json_object(household):
