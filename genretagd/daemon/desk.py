@@ -105,8 +105,9 @@ class Desk:
             return []
         try:
             judgement = self._judgement_for(files[0][0])
-            sign = _sign(files[0][0])
-            asked = [(path, replace(look, changed_at=sign * look.changed_at)) for path, look in files]
+            asked = files
+            if _sign(files[0][0]) < 0:
+                asked = [(path, replace(look, changed_at=-look.changed_at)) for path, look in files]
             maybe = {path for path, _ in self._versions.open(asked, judgement)}
         except LedgerError as exc:
             self._told.trouble(str(exc))
