@@ -10,7 +10,8 @@ from typing import Protocol
 
 from genretagd.domain import FileVersion, GenreTag, Outcome, Status, TagChange, WriteOptions
 from genretagd.errors import TrackError, WriteRefusedError
-from genretagd.ledger.journal import Change, Journal
+from genretagd.ledger.change import Change
+from genretagd.ledger.journal import Journal
 from genretagd.policy import Policy
 
 Fields = Mapping[str, tuple[str, ...]]

@@ -15,8 +15,9 @@ from genretagd.config.schema import TagsConfig
 from genretagd.domain import Outcome, Status, WriteOptions
 from genretagd.errors import TimeLimitError
 from genretagd.events import TrackTagged, event_of
+from genretagd.ledger.change import Change
 from genretagd.ledger.database import Database
-from genretagd.ledger.journal import Change, Journal
+from genretagd.ledger.journal import Journal
 from genretagd.policy import Policy
 from genretagd.tagging.store import FileTagStore
 from genretagd.undoing import plan, undo

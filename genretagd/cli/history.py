@@ -13,7 +13,7 @@ import typer
 from genretagd.cli import options as o
 
 if TYPE_CHECKING:
-    from genretagd.ledger.journal import Change
+    from genretagd.ledger.change import Change
 
 
 @o.configurable(["ledger"])

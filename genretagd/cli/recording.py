@@ -15,7 +15,8 @@ from genretagd.events import event_of, idle_event
 
 if TYPE_CHECKING:
     from genretagd.actions.runner import Runner
-    from genretagd.ledger.journal import Change, Journal
+    from genretagd.ledger.change import Change
+    from genretagd.ledger.journal import Journal
 
 DRAIN_SECONDS = 10.0
 """So long the end of a run tells plugins what is due; what is left is delivered by the next run."""

@@ -22,8 +22,9 @@ if TYPE_CHECKING:
     from genretagd.actions.runner import Runner
     from genretagd.config import Config
     from genretagd.domain import Outcome
+    from genretagd.ledger.change import Change
     from genretagd.ledger.database import Database
-    from genretagd.ledger.journal import Change, Journal
+    from genretagd.ledger.journal import Journal
 
 _SPAN = re.compile(r"(\d+)\s*(s|min|h|d|w)\Z")
 _SECONDS = {"s": 1, "min": 60, "h": 3600, "d": 86400, "w": 604800}

@@ -3,98 +3,23 @@
 from __future__ import annotations
 
 import datetime as dt
-import json
 import os
 import secrets
-import sqlite3
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Final
 
-from genretagd.domain import FileVersion, GenreTag, TagChange
+from genretagd.domain import GenreTag, TagChange
 from genretagd.errors import TrackError
+from genretagd.ledger.change import Change, change_of, dump
 from genretagd.ledger.database import Database, storable
 from genretagd.ledger.presence import device_above
 from genretagd.ledger.schema import stored_path
-from genretagd.serial import from_json, to_json
-
-State = Literal["intended", "done", "failed"]
 
 DAY_SECONDS: Final = 86_400.0
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """An entry of the journal.
-
-    Attributes
-    ----------
-    id : int
-        Entries are numbered in the order in which they were intended; no number comes twice.
-    run : str
-        The run it belongs to.
-    command : str
-        What that run was: ``"tag"``, ``"watch"``, ``"undo"``.
-    path : Path
-        The track, absolute.
-    state : str
-        ``"intended"`` until it is known to have happened (``"done"``) or not (``"failed"``).
-    at : float
-        When it was intended, in seconds since the epoch.
-    genres_before, genres_after : tuple of str
-        What a player shows on both sides of it.
-    fields_before, fields_after : mapping of str to tuple of str
-        The raw fields on both sides of it; see `GenreTag.fields`.
-    version_before, version_after : FileVersion
-        The files on both sides of it; None after a change that did not happen.
-    model : str
-        Who decided.
-    confidence : float
-        In [0, 1].
-    undoes : int or None
-        The entry that this one takes back.
-    reason : str or None
-        Why it failed.
-    """
-
-    id: int
-    run: str
-    command: str
-    path: Path
-    state: State
-    at: float
-    genres_before: tuple[str, ...]
-    genres_after: tuple[str, ...]
-    fields_before: Mapping[str, tuple[str, ...]]
-    fields_after: Mapping[str, tuple[str, ...]] | None
-    version_before: FileVersion
-    version_after: FileVersion | None
-    model: str
-    confidence: float
-    undoes: int | None
-    reason: str | None
-
-    def tag_change(self) -> TagChange | None:
-        """Return what happened to the file, or None where nothing did or it is not known."""
-        if self.state != "done" or self.fields_after is None or self.version_after is None:
-            return None
-        return TagChange(
-            path=self.path,
-            before=self.genres_before,
-            after=self.genres_after,
-            fields_before=self.fields_before,
-            fields_after=self.fields_after,
-            version_before=self.version_before,
-            version_after=self.version_after,
-        )
-
-    @property
-    def kept_mtime(self) -> bool:
-        """Return whether the change left the file's modification time as it was."""
-        return self.version_after is not None and self.version_after.mtime_ns == self.version_before.mtime_ns
 
 
 def _tell_nobody(_change: Change) -> None:
@@ -152,10 +77,10 @@ class Journal:
                     self.run,
                     stored_path(path),
                     self._clock(),
-                    _dump(tag.genres),
-                    _dump(tuple(genres)),
-                    _dump(tag.fields),
-                    _dump(tag.version),
+                    dump(tag.genres),
+                    dump(tuple(genres)),
+                    dump(tag.fields),
+                    dump(tag.version),
                     model,
                     confidence,
                     undoes,
@@ -175,7 +100,7 @@ class Journal:
             connection.execute(
                 "UPDATE changes SET state = 'done', reason = NULL, genres_after = ?,"
                 " fields_after = ?, version_after = ? WHERE id = ?",
-                (_dump(change.after), _dump(change.fields_after), _dump(change.version_after), entry),
+                (dump(change.after), dump(change.fields_after), dump(change.version_after), entry),
             )
 
     def failed(self, entry: int, reason: str, /) -> None:
@@ -356,7 +281,7 @@ class Journal:
     def _select(self, where: str, values: tuple[object, ...], below: Collection[bytes] = ()) -> list[Change]:
         # Conditions are written above, in this module; values are bound.
         query = f"SELECT changes.*, runs.command FROM changes JOIN runs ON runs.id = run_id WHERE {where}"  # noqa: S608
-        return [_change(row) for row in self._database.rows(query, values) if _is_below(row["path"], below)]
+        return [change_of(row) for row in self._database.rows(query, values) if _is_below(row["path"], below)]
 
 
 def _is_away(entry: Change) -> bool:
@@ -372,33 +297,3 @@ def _names(path: Path) -> tuple[bytes, bytes]:
 def _is_below(path: bytes, roots: Collection[bytes]) -> bool:
     parents = (path[: end or 1] for end, byte in enumerate(path) if byte == ord("/"))
     return not roots or path in roots or any(parent in roots for parent in parents)
-
-
-def _dump(value: object) -> str:
-    return json.dumps(to_json(value))
-
-
-def _load(kind: Any, text: str | None) -> Any:
-    return None if text is None else from_json(kind, json.loads(text))
-
-
-def _change(row: sqlite3.Row) -> Change:
-    fields = Mapping[str, tuple[str, ...]]
-    return Change(
-        id=row["id"],
-        run=row["run_id"],
-        command=row["command"],
-        path=Path(os.fsdecode(row["path"])),
-        state=row["state"],
-        at=row["at"],
-        genres_before=_load(tuple[str, ...], row["genres_before"]),
-        genres_after=_load(tuple[str, ...], row["genres_after"]),
-        fields_before=_load(fields, row["fields_before"]),
-        fields_after=_load(fields, row["fields_after"]),
-        version_before=_load(FileVersion, row["version_before"]),
-        version_after=_load(FileVersion, row["version_after"]),
-        model=row["model"],
-        confidence=row["confidence"],
-        undoes=row["undoes"],
-        reason=row["reason"],
-    )

@@ -7,8 +7,9 @@ import pytest
 
 from genretagd.domain import FileVersion, GenreTag, TagChange
 from genretagd.errors import LedgerError, TagError, TimeLimitError
+from genretagd.ledger.change import Change
 from genretagd.ledger.database import Database
-from genretagd.ledger.journal import Change, Journal
+from genretagd.ledger.journal import Journal
 
 TRACK = Path("/music/track.mp3")
 
