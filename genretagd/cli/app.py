@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import importlib
-from typing import Annotated
+import sys
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from genretagd import __version__
+from genretagd.errors import EXIT_INTERRUPTED
 
 COMMANDS = (
     "tag",
@@ -22,8 +25,23 @@ COMMANDS = (
     "spectrogram",
 )
 
+
+class Commands(TyperGroup):
+    """The group of all commands, which says that one was interrupted; of itself typer says nothing."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command that was named."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            goes_on = ", the same command goes on from here" if ctx.invoked_subcommand == "train" else ""
+            print(f"genretagd: interrupted{goes_on}", file=sys.stderr)
+            raise typer.Exit(EXIT_INTERRUPTED) from None
+
+
 app = typer.Typer(
     name="genretagd",
+    cls=Commands,
     help="Listens to music files and writes their genre into their tags.",
     rich_markup_mode=None,
     pretty_exceptions_enable=False,

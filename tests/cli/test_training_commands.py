@@ -300,3 +300,21 @@ def test_a_library_with_too_few_tagged_files_is_refused_with_what_was_found(genr
     result = genretagd("train", "--from-library", music)
     assert result.status == 2
     assert "two are needed; genres found" in result.err
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        (("train", "music", "-o", "model"), "interrupted, the same command goes on from here"),
+        (("evaluate", "default", "music", "-o", "out"), "interrupted"),
+    ],
+    ids=["train", "evaluate"],
+)
+def test_ctrl_c_is_answered_in_words(genretagd, monkeypatch, command, said):
+    def interrupted(*_what):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("genretagd.cli.training.require_training", interrupted)
+    result = genretagd(*command)
+
+    assert (result.status, result.err) == (130, f"genretagd: {said}\n")
