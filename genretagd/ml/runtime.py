@@ -32,17 +32,11 @@ class Network:
         content = bundle.read_file(MODEL)
         self._where = f"{bundle.directory}/{MODEL}"
         try:
-            from ai_edge_litert.interpreter import Interpreter  # noqa: PLC0415 - 100 ms, only to predict
-
-            with _without_notices():
-                self._interpreter: Any = Interpreter(model_content=content, num_threads=1)
-                self._interpreter.allocate_tensors()
+            self._interpreter = load(content)
         except (ValueError, RuntimeError, OSError, ImportError) as exc:
             problem = f"cannot be loaded ({exc}), install or train the bundle again"
             raise ModelError(f"{self._where}: {problem}") from exc
         self._check(bundle)
-        self._input = self._interpreter.get_input_details()[0]["index"]
-        self._output = self._interpreter.get_output_details()[0]["index"]
 
     def _check(self, bundle: Bundle) -> None:
         inputs, outputs = self._interpreter.get_input_details(), self._interpreter.get_output_details()
@@ -70,17 +64,34 @@ class Network:
         -------
         np.ndarray [shape=(patches, labels + outside_labels), dtype=float32]
         """
-        results = []
-        for patch in patches:
-            self._interpreter.set_tensor(self._input, patch[np.newaxis])
-            self._interpreter.invoke()
-            results.append(self._interpreter.get_tensor(self._output)[0].copy())
-        return np.stack(results)
+        return run(self._interpreter, patches)
+
+
+def load(content: bytes) -> Any:
+    """Return a LiteRT interpreter for a flat buffer, on one thread and ready to run."""
+    from ai_edge_litert.interpreter import Interpreter  # noqa: PLC0415 - 100 ms, only to predict
+
+    with without_notices():
+        interpreter = Interpreter(model_content=content, num_threads=1)
+        interpreter.allocate_tensors()
+    return interpreter
+
+
+def run(interpreter: Any, patches: FloatArray) -> FloatArray:
+    """Run patches through an interpreter one at a time: see `Network.logits`."""
+    entry = interpreter.get_input_details()[0]["index"]
+    output = interpreter.get_output_details()[0]["index"]
+    results = []
+    for patch in patches:
+        interpreter.set_tensor(entry, patch[np.newaxis])
+        interpreter.invoke()
+        results.append(interpreter.get_tensor(output)[0].copy())
+    return np.stack(results)
 
 
 @contextlib.contextmanager
-def _without_notices() -> Iterator[None]:
-    """Keep LiteRT's "Created XNNPACK delegate" off standard error; failures come as exceptions."""
+def without_notices() -> Iterator[None]:
+    """Keep off standard error what libraries say of themselves there; failures come as exceptions."""
     try:
         kept = os.dup(2)
     except OSError:  # closed; nothing to keep clean

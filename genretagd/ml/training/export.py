@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from genretagd.errors import ModelError
+from genretagd.ml import runtime
 from genretagd.ml.training import network
 
 LARGEST_LOGIT_ERROR: Final = 0.05
@@ -112,7 +113,7 @@ def to_tflite(model: Any, *, quantise: bool = True, seed: int = 0) -> bytes:
     scale = max(1.0, float(np.abs(expected).max()))
 
     def error(content: bytes) -> float:
-        return float(np.abs(run_tflite(content, patches) - expected).max())
+        return float(np.abs(runtime.run(runtime.load(content), patches) - expected).max())
 
     if quantise:
         in_8_bits = _convert(serving, quantise=True)
@@ -147,22 +148,6 @@ def in_8_bits(content: bytes) -> bool:
 
     details = Interpreter(model_content=content, num_threads=1).get_tensor_details()
     return any(tensor["dtype"] == np.int8 for tensor in details)
-
-
-def run_tflite(content: bytes, patches: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Run a LiteRT flat buffer on patches one by one and return the logits `[shape=(n, n_outputs)]`."""
-    from ai_edge_litert.interpreter import Interpreter
-
-    interpreter = Interpreter(model_content=content, num_threads=1)
-    interpreter.allocate_tensors()
-    entry = interpreter.get_input_details()[0]["index"]
-    result = interpreter.get_output_details()[0]["index"]
-    found = []
-    for patch in patches:
-        interpreter.set_tensor(entry, patch[None])
-        interpreter.invoke()
-        found.append(interpreter.get_tensor(result)[0].copy())
-    return np.stack(found)
 
 
 def _plausible_patches(shape: tuple[int, ...], *, seed: int) -> NDArray[np.float32]:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from genretagd.errors import ModelError
 from genretagd.ml.bundle import ExcerptChoice
 from genretagd.ml.frontend import PatchGeometry, PictureArray
+from genretagd.ml.runtime import without_notices
 from genretagd.ml.training import augment, batches, head, lessons, limits, loop, network, state
 from genretagd.ml.training.lessons import Material, Taught
 
@@ -219,7 +220,8 @@ def learn(
 def _set_up(recipe: Recipe) -> None:
     # TensorFlow's operations round differently beside each other; one at a time they take no longer
     os.environ.setdefault("TF_NUM_INTEROP_THREADS", "1")
-    import keras
+    with without_notices():  # TensorFlow greets whatever it is told, in the midst of a progress bar
+        import keras
 
     keras.utils.clear_session()
     keras.utils.set_random_seed(recipe.seed)

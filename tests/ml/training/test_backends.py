@@ -10,6 +10,7 @@ import pytest
 from small import SMALL
 
 from genretagd.errors import ModelError
+from genretagd.ml import runtime
 from genretagd.ml.training import export, loop, network
 
 keras = pytest.importorskip("keras")
@@ -55,7 +56,7 @@ def test_what_another_backend_learns_is_converted_and_says_the_same(tmp_path, ba
     patches = rng.random((4, 32, 32, 1), np.float32)
     taken_over = keras.saving.load_model(tmp_path / "model.keras", compile=False)
     wanted = np.asarray(taken_over(patches, training=False)["genre"])
-    got = export.run_tflite(done.stdout, patches)
+    got = runtime.run(runtime.load(done.stdout), patches)
     assert np.abs(got - wanted).max() < 0.1 * max(1.0, np.abs(wanted).max())
 
 

@@ -7,6 +7,7 @@ import pytest
 from small import SMALL
 from spectrograms import EXCERPTS
 
+from genretagd.ml import runtime
 from genretagd.ml.bundle import load_bundle
 from genretagd.ml.classifier import load_classifier
 from genretagd.ml.frontend import FrontEnd
@@ -75,5 +76,5 @@ def test_who_trains_is_told_that_weights_stay_in_floating_point(fitted, tmp_path
     bundle = load_bundle(tmp_path / "bundle")
     assert not export.in_8_bits(bundle.read_file("model.tflite"))
     assert np.isfinite(
-        export.run_tflite(bundle.read_file("model.tflite"), np.zeros((1, 128, 128, 1), "f4"))
+        runtime.run(runtime.load(bundle.read_file("model.tflite")), np.zeros((1, 128, 128, 1), "f4"))
     ).all()

@@ -7,6 +7,7 @@ import pytest
 from small import SMALL, in_bands
 
 from genretagd.errors import CorpusError
+from genretagd.ml import runtime
 from genretagd.ml.training import augment, export, loop, network
 from genretagd.ml.training.loop import Schedule
 
@@ -136,7 +137,7 @@ def test_the_exported_network_says_what_the_trained_one_says(quantise):
     content = export.to_tflite(model, quantise=quantise)
     patches = np.random.default_rng(0).random((4, 32, 32, 1), np.float32)
     wanted = np.asarray(model(patches, training=False)["genre"])
-    got = export.run_tflite(content, patches)
+    got = runtime.run(runtime.load(content), patches)
     assert np.abs(got - wanted).max() < (0.1 if quantise else 1e-3) * max(1.0, np.abs(wanted).max())
 
 
@@ -150,4 +151,4 @@ def test_weights_stay_in_floating_point_where_eight_bits_are_too_coarse(monkeypa
     assert not export.in_8_bits(content)
     patches = np.random.default_rng(0).random((4, 32, 32, 1), np.float32)
     wanted = np.asarray(model(patches, training=False)["genre"])
-    assert np.abs(export.run_tflite(content, patches) - wanted).max() < 1e-3
+    assert np.abs(runtime.run(runtime.load(content), patches) - wanted).max() < 1e-3
