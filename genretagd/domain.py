@@ -270,6 +270,17 @@ class TagStore(Protocol):
             The write failed; the file is as it was.
         """
 
+    def check_writable(self, path: Path, /, *, expected: FileVersion, options: WriteOptions) -> None:
+        """Check what `write_genres` checks before it makes a copy, and write nothing.
+
+        Raises
+        ------
+        FileChangedError
+            The file is no longer the `expected` one.
+        WriteRefusedError
+            A safety rule forbids it.
+        """
+
 
 class Journal(Protocol):
     """Knows every change before it happens, so that it can be undone."""

@@ -160,6 +160,7 @@ class Pipeline:
         if after == tag.genres:
             return replace(outcome, status=Status.KEPT, reason="has this genre already", code="same genre")
         if self._journal is None:
+            self._tags.check_writable(path, expected=tag.version, options=policy.write)
             return replace(outcome, status=Status.WOULD_TAG, after=after)
 
         provenance = Provenance(prediction.model, decision.confidence) if policy.provenance else None

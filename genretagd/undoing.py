@@ -24,6 +24,9 @@ class RestoringStore(Protocol):
     def read_genres(self, path: Path, /) -> GenreTag:
         """See `TagStore.read_genres`."""
 
+    def check_writable(self, path: Path, /, *, expected: FileVersion, options: WriteOptions) -> None:
+        """See `TagStore.check_writable`."""
+
     def restore_fields(
         self,
         path: Path,
@@ -169,6 +172,7 @@ def _undo(
         reason = f"changed since by somebody else, left alone: {', '.join(kept)}"
         outcome = dataclasses.replace(outcome, reason=reason)
     if journal is None:
+        store.check_writable(path, expected=tag.version, options=options)
         return dataclasses.replace(outcome, status=Status.WOULD_TAG)
     if last.kept_mtime:
         options = dataclasses.replace(options, mtime="keep")

@@ -31,10 +31,13 @@ class FakeTags:
         fields = {"TCON": genres} if genres else {}
         return GenreTag(genres, fields, "ID3v2.4", VERSION, written_by_us=self.ours, locked=self.locked)
 
-    def write_genres(self, path, genres, *, expected, options, provenance=None):
+    def check_writable(self, path, *, expected, options):
         assert expected == VERSION
         if self.error:
             raise self.error
+
+    def write_genres(self, path, genres, *, expected, options, provenance=None):
+        self.check_writable(path, expected=expected, options=options)
         self.written.append((path, tuple(genres), provenance))
         before = self.genres.get(path, ())
         self.genres[path] = tuple(genres)
@@ -143,6 +146,14 @@ def test_a_dry_run_stops_before_the_journal_and_the_write():
 
     assert (outcome.status, outcome.after) == (Status.WOULD_TAG, ("Rock",))
     assert tags.written == []
+
+
+def test_a_dry_run_says_so_where_a_write_would_be_refused():
+    refused = WriteRefusedError(TRACK, "write-protected", code="read-only")
+
+    outcome = pipeline(FakeTags(error=refused), dry_run=True).process(TRACK)
+
+    assert (outcome.status, outcome.code) == (Status.SKIPPED, "read-only")
 
 
 @pytest.mark.parametrize(

@@ -292,6 +292,9 @@ def test_a_dry_run_changes_nothing(tracks: list[Path], database: Database, store
     new = tracks[0].read_bytes()
     _, outcomes = undo_all(journal.changes(), database, store, dry_run=True)
     assert outcomes == [("would tag", None)]
+    tracks[0].chmod(0o444)
+    _, outcomes = undo_all(journal.changes(), database, store, dry_run=True)
+    assert outcomes == [("skipped", "read-only")]
     assert tracks[0].read_bytes() == new
     assert len(journal.history(tracks[0])) == 1
 

@@ -191,6 +191,10 @@ def check_permitted(target: Target, *, options: WriteOptions) -> None:
         raise WriteRefusedError(
             target.path, "the file is write-protected, make it writable to have it tagged", code="read-only"
         )
+    if not os.access(target.real.parent, os.W_OK):
+        raise WriteRefusedError(
+            target.path, "no permission to write to its directory, check its permissions", code="read-only"
+        )
     me = os.geteuid()
     if me not in {0, status.st_uid}:
         raise WriteRefusedError(

@@ -84,6 +84,21 @@ class FileTagStore:
 
         return self._change(path, choose, expected=expected, options=options)
 
+    def check_writable(self, path: Path, /, *, expected: FileVersion, options: WriteOptions) -> None:
+        """Check whether a file may be written, as before a write, and write nothing.
+
+        Raises
+        ------
+        FileChangedError
+            The file is no longer the `expected` one.
+        WriteRefusedError
+            A safety rule forbids it.
+        TagError
+            The system failed.
+        """
+        with safe.explained(path), safe.opened(path, expected=expected) as target:
+            safe.check_permitted(target, options=options)
+
     def restore_fields(
         self,
         path: Path,

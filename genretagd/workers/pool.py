@@ -189,6 +189,10 @@ class Worker:
         }
         return self._call("write_genres", path, arguments)  # type: ignore[no-any-return]
 
+    def check_writable(self, path: Path, /, *, expected: FileVersion, options: WriteOptions) -> None:
+        """See `TagStore.check_writable`."""
+        self._call("check_writable", path, {"expected": expected, "options": options})
+
     def restore_fields(
         self,
         path: Path,

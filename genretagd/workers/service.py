@@ -93,6 +93,10 @@ class Service:
             path, genres, expected=expected, options=options, provenance=provenance
         )
 
+    def check_writable(self, path: Path, /, *, expected: FileVersion, options: WriteOptions) -> None:
+        """See `TagStore.check_writable`."""
+        self._tags.check_writable(path, expected=expected, options=options)
+
     def restore_fields(
         self,
         path: Path,
@@ -117,5 +121,6 @@ OPERATIONS: Mapping[str, Callable[..., object]] = {
     "predict": Service.predict,
     "read_genres": Service.read_genres,
     "write_genres": Service.write_genres,
+    "check_writable": Service.check_writable,
     "restore_fields": Service.restore_fields,
 }

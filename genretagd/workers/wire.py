@@ -21,6 +21,7 @@ RESULTS: dict[str, Any] = {
     "predict": Prediction,
     "read_genres": GenreTag,
     "write_genres": TagChange,
+    "check_writable": type(None),
     "restore_fields": TagChange,
 }
 

@@ -145,6 +145,9 @@ def test_a_dry_run_shows_before_and_after_and_changes_nothing(genretagd, album, 
     result = genretagd("tag", "--dry-run", album, "--min-confidence", 0)
 
     assert result.out.count("(none) -> ") == 3
+    next(album.glob("*.mp3")).chmod(0o444)
+    result = genretagd("tag", "--dry-run", album, "--min-confidence", 0)
+    assert (result.out.count("(none) -> "), result.out.count("the file is write-protected")) == (2, 1)
     assert contents(album) == before
     assert not list(home_of_its_own.rglob("ledger*"))
 
