@@ -138,6 +138,8 @@ def _open(path: Path, part: range | None, *, format_name: str | None, options: d
     address, protocols = f"file:{os.path.abspath(path)}", "file"  # noqa: PTH100 - resolves no links
     if part is not None:
         address, protocols = f"subfile,,start,{part.start},end,{part.stop},,:{address}", "subfile,file"
+    # From version 19 on, PyAV reads tags that are no UTF-8 by itself, and cannot be asked to.
+    leniently = {} if int(av.__version__.split(".")[0]) >= 19 else {"metadata_errors": "replace"}
     return av.open(
         address,
         format=format_name,
@@ -147,7 +149,7 @@ def _open(path: Path, part: range | None, *, format_name: str | None, options: d
             "codec_whitelist": _audio_decoders(),
             **options,
         },
-        metadata_errors="replace",
+        **leniently,
     )
 
 

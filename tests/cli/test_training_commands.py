@@ -42,6 +42,7 @@ def known_music(music, repository):
     return music
 
 
+@needs_training
 def test_spectrogram_writes_one_picture_per_track_and_only_once(genretagd, music, tmp_path):
     first = genretagd("spectrogram", music, tmp_path / "out", "--jobs", 1)
     assert (first.status, first.out.split(":")[0]) == (0, "5 written, 0 there already, 0 failed")
@@ -55,6 +56,7 @@ def test_spectrogram_writes_one_picture_per_track_and_only_once(genretagd, music
     assert again.out.startswith("1 written, 4 there already")
 
 
+@needs_training
 def test_tracks_of_one_name_in_two_albums_have_a_picture_each(genretagd, music, tmp_path):
     for album in ("One", "Two"):
         (music / "beta" / "Somebody" / album).mkdir(parents=True)
@@ -65,6 +67,7 @@ def test_tracks_of_one_name_in_two_albums_have_a_picture_each(genretagd, music, 
     assert sorted(found) == ["beta/Somebody/One/01 Intro.png", "beta/Somebody/Two/01 Intro.png"]
 
 
+@needs_training
 def test_spectrogram_names_a_damaged_file_and_goes_on(genretagd, music, tmp_path):
     (music / "alpha" / "bad.mp3").write_bytes(b"no sound at all" * 100)
     result = genretagd("spectrogram", music, tmp_path / "out", "--jobs", 2)
@@ -73,6 +76,7 @@ def test_spectrogram_names_a_damaged_file_and_goes_on(genretagd, music, tmp_path
     assert result.out.startswith("5 written, 0 there already, 1 failed")
 
 
+@needs_training
 @pytest.mark.parametrize("place", [".", "spectrograms", "alpha/pictures"])
 def test_spectrogram_does_not_write_where_its_pictures_would_hide_the_audio(genretagd, music, place):
     result = genretagd("spectrogram", music, music / place, "--jobs", 1)
@@ -81,6 +85,7 @@ def test_spectrogram_does_not_write_where_its_pictures_would_hide_the_audio(genr
     assert not list(music.rglob("*.png"))
 
 
+@needs_training
 def test_spectrogram_says_where_there_is_no_audio(genretagd, music, tmp_path):
     genretagd("spectrogram", music, tmp_path / "out", "--jobs", 1)
     (tmp_path / "out").rename(music / "spectrograms")
@@ -89,6 +94,7 @@ def test_spectrogram_says_where_there_is_no_audio(genretagd, music, tmp_path):
     assert f"{music / 'spectrograms'}: no audio in it, these are spectrograms already" in result.err
 
 
+@needs_training
 def test_spectrogram_leaves_a_picture_that_is_not_its_own(genretagd, music, tmp_path):
     cover = tmp_path / "out" / "alpha" / "mp3.png"
     cover.parent.mkdir(parents=True)
@@ -101,6 +107,7 @@ def test_spectrogram_leaves_a_picture_that_is_not_its_own(genretagd, music, tmp_
     assert cover.read_bytes() == before
 
 
+@needs_training
 def test_evaluate_measures_audio_and_counts_other_folders_as_foreign(
     genretagd, known_music, repository, tmp_path
 ):
@@ -114,6 +121,7 @@ def test_evaluate_measures_audio_and_counts_other_folders_as_foreign(
     assert (tmp_path / "out" / "report.html").is_file()
 
 
+@needs_training
 def test_evaluate_measures_music_in_a_folder_whose_name_is_no_utf8(
     genretagd, known_music, repository, tmp_path
 ):
@@ -124,6 +132,7 @@ def test_evaluate_measures_music_in_a_folder_whose_name_is_no_utf8(
     assert r"on mus\xefque" in (tmp_path / "out" / "report.html").read_text()
 
 
+@needs_training
 def test_training_without_its_libraries_says_what_to_install(genretagd, music, monkeypatch):
     found = importlib.util.find_spec
     monkeypatch.setattr(

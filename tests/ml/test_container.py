@@ -2,11 +2,13 @@ from __future__ import annotations
 
 import wave
 
+import av
 import mutagen.id3
 import numpy as np
 import pytest
 from sounds import FORMATS, RATE
 
+from genretagd.errors import DecodeError
 from genretagd.ml.container import open_audio
 from genretagd.ml.decode import read_excerpts
 
@@ -39,3 +41,18 @@ def test_a_dts_stream_in_the_first_second_of_a_wav_file_is_not_heard_as_noise(tm
         stream.writeframes(bytes(4 * round(44_100 * silence)) + 400 * DTS_HEADER.ljust(2_048, b"\0"))
     with open_audio(path) as opened:
         assert opened.stream.codec_context.name == codec
+
+
+@pytest.mark.parametrize(("version", "asked"), [("18.1.0", True), ("19.0.2", False), ("21.0.0", False)])
+def test_pyav_is_asked_to_bear_tags_that_are_no_utf8_where_it_can_be(monkeypatch, version, asked):
+    wanted = []
+
+    def opened(*_, **options):
+        wanted.append("metadata_errors" in options)
+        raise av.error.InvalidDataError(1, "enough")
+
+    monkeypatch.setattr(av, "__version__", version)
+    monkeypatch.setattr(av, "open", opened)
+    with pytest.raises(DecodeError), open_audio(FORMATS["mp3"]):
+        pass
+    assert wanted == [asked]
