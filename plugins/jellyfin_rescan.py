@@ -83,7 +83,7 @@ class JellyfinRescan:
         try:
             import httpx  # noqa: PLC0415 - an optional part of the installation
         except ImportError as exc:
-            raise PluginError('httpx: is missing, run "pip install genretagd[plugins]"') from exc
+            raise PluginError('httpx: is missing, run `pip install "genretagd[plugins]"`') from exc
 
         key = self.api_key.reveal()
         try:

@@ -130,7 +130,7 @@ class Mqtt:
         try:
             from paho.mqtt import client as paho  # noqa: PLC0415 - an optional part of the installation
         except ImportError as exc:
-            raise PluginError('paho-mqtt: is missing, run "pip install genretagd[plugins]"') from exc
+            raise PluginError('paho-mqtt: is missing, run `pip install "genretagd[plugins]"`') from exc
 
         refusals: list[str] = []
 

@@ -81,7 +81,7 @@ class Notify:
         try:
             import apprise  # noqa: PLC0415 - an optional part of the installation
         except ImportError as exc:
-            raise PluginError('apprise: is missing, run "pip install genretagd[notify]"') from exc
+            raise PluginError('apprise: is missing, run `pip install "genretagd[notify]"`') from exc
         if not self.urls:
             raise PluginError("urls: is empty, name the place of an address")
         services = []

@@ -62,7 +62,7 @@ class SubsonicRescan:
         try:
             import httpx  # noqa: PLC0415 - an optional part of the installation
         except ImportError as exc:
-            raise PluginError('httpx: is missing, run "pip install genretagd[plugins]"') from exc
+            raise PluginError('httpx: is missing, run `pip install "genretagd[plugins]"`') from exc
 
         parameters = {"u": self.username, "v": PROTOCOL, "c": "genretagd", "f": "json", **self._proof()}
         address = f"{self.url.rstrip('/')}/rest/{method}.view"

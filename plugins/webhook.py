@@ -68,7 +68,7 @@ class Webhook:
         try:
             import httpx  # noqa: F401, PLC0415 - an optional part of the installation
         except ImportError as exc:
-            raise PluginError('httpx: is missing, run "pip install genretagd[plugins]"') from exc
+            raise PluginError('httpx: is missing, run `pip install "genretagd[plugins]"`') from exc
 
     def on_tagged(self, event: TrackEvent) -> None:
         """Send an event."""

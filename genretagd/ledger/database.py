@@ -51,6 +51,12 @@ class Database:
         self._durable = durable
         self._lock = threading.RLock()
         self._closing = False
+        if not read_only:
+            try:
+                path.parent.mkdir(parents=True, exist_ok=True)
+            except OSError as exc:
+                what = f"cannot make its directory ({exc.filename}: {exc.strerror})"
+                raise LedgerError(f"{path}: {what}, name another place for the ledger (--ledger)") from exc
         with self._explained():
             if read_only:
                 uri = f"{path.absolute().as_uri()}?mode=ro"
@@ -58,7 +64,6 @@ class Database:
                     uri, uri=True, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
                 )
             else:
-                path.parent.mkdir(parents=True, exist_ok=True)
                 self._connection = sqlite3.connect(
                     path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
                 )

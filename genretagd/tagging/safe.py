@@ -36,7 +36,7 @@ class Edit(Protocol):
 
 _READ_ONLY: Final = {
     errno.EACCES: ("read-only", "no permission to write here, check the permissions of the directory"),
-    errno.EPERM: ("not permitted", "the system does not permit it, check the file's owner and flags"),
+    errno.EPERM: ("not permitted", "the system does not permit it, check the file's owner, group and flags"),
     errno.EROFS: ("read-only", "the file system is mounted read-only"),
 }
 _NO_ROOM: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import zipfile
 from pathlib import Path
 
@@ -35,3 +36,16 @@ def test_the_wheel_holds_no_tests_and_no_recordings(wheel):
 
     assert not [name for name in names if name.split("/")[0] != "genretagd" and ".dist-info/" not in name]
     assert not [name for name in names if name.endswith((".mp3", ".flac", ".png", ".wav"))]
+
+
+def test_what_to_install_is_written_so_that_every_shell_takes_it(repository):
+    texts = [
+        path
+        for place, pattern in {"genretagd": "*.py", "plugins": "*.py", "docs": "*.md", ".": "*.md"}.items()
+        for path in (repository / place).glob(f"**/{pattern}" if place != "." else pattern)
+    ]
+    found = {path.name for path in texts if "pip install" in path.read_text(encoding="utf-8")}
+    bare = [path for path in texts if re.search(r"pip install [\w.]+\[", path.read_text(encoding="utf-8"))]
+
+    assert {"README.md", "mqtt.py", "training.py"} <= found
+    assert not bare, "zsh takes the brackets for a pattern of file names"

@@ -147,6 +147,16 @@ def test_another_program_that_holds_the_ledger_is_waited_for(
             pass
 
 
+def test_a_directory_that_cannot_be_made_is_told_whatever_it_is_called(tmp_path: Path) -> None:
+    in_the_way = tmp_path / "full, locked and malformed"
+    in_the_way.touch()
+    path = in_the_way / "state" / "ledger.sqlite3"
+    with pytest.raises(LedgerError) as told:
+        Database(path)
+    what = f"cannot make its directory ({in_the_way / 'state'}: Not a directory)"
+    assert str(told.value) == f"{path}: {what}, name another place for the ledger (--ledger)"
+
+
 def test_ledgers_are_made_side_by_side_without_a_quarrel(tmp_path: Path) -> None:
     with ThreadPoolExecutor(8) as threads:
         for made in threads.map(lambda _: Database(tmp_path / "ledger"), range(24)):

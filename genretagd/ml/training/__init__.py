@@ -1,1 +1,1 @@
-"""Training: from folders of music to a model bundle. Needs `pip install genretagd[train]`."""
+"""Training: from folders of music to a model bundle. Needs `pip install 'genretagd[train]'`."""
