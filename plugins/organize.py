@@ -335,7 +335,7 @@ def _remove_original(path: Path, before: os.stat_result, folder: int) -> None:
 def _copy_status(path: Path, status: os.stat_result, descriptor: int) -> None:
     """Give a copy the mode, owner, extended attributes and times of its original, as far as we may."""
     os.fchmod(descriptor, status.st_mode & 0o7777)
-    with suppress(PermissionError):
+    with suppress(OSError):
         os.fchown(descriptor, status.st_uid, status.st_gid)
     if hasattr(os, "listxattr"):
         for name in os.listxattr(path):

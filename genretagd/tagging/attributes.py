@@ -66,7 +66,7 @@ def copy_attributes(source_fd: int, target_fd: int, *, mtime: MtimePolicy) -> No
     source = os.fstat(source_fd)
     target = os.fstat(target_fd)
     if (source.st_uid, source.st_gid) != (target.st_uid, target.st_gid):
-        os.fchown(target_fd, source.st_uid, source.st_gid)
+        _give(target_fd, source.st_uid, source.st_gid)
     mode = stat.S_IMODE(source.st_mode)
     if mode != stat.S_IMODE(os.fstat(target_fd).st_mode):
         os.fchmod(target_fd, mode)
@@ -75,6 +75,16 @@ def copy_attributes(source_fd: int, target_fd: int, *, mtime: MtimePolicy) -> No
         os.fchmod(target_fd, mode)
     if mtime == "keep":
         os.utime(target_fd, ns=(source.st_atime_ns, source.st_mtime_ns))
+
+
+def _give(fd: int, owner: int, group: int) -> None:
+    try:
+        os.fchown(fd, owner, group)
+    except OSError as exc:
+        if exc.errno != errno.EINVAL:
+            raise
+        # A container, or a service with users of its own, has no number for this owner or group.
+        raise PermissionError(errno.EPERM, os.strerror(errno.EPERM)) from exc
 
 
 def _copy_extended(source_fd: int, target_fd: int) -> None:

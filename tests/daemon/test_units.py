@@ -33,6 +33,12 @@ def test_systemd_does_not_start_again_what_cannot_start(units):
     assert found["RestartPreventExitStatus"].split() == ["2", "3"]
 
 
+def test_the_systemd_unit_asks_for_nothing_that_takes_capabilities_which_a_users_manager_has_not(units):
+    found = dict(settings((units / "genretagd.service").read_text()))
+    takes = "ProtectClock ProtectKernelLogs ProtectKernelModules PrivateDevices CapabilityBoundingSet"
+    assert not set(takes.split()) & set(found), "the service would not start: status=218/CAPABILITIES"
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="the state directory of other systems is elsewhere")
 def test_systemd_lets_the_daemon_write_its_state_at_the_first_start(units, tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))

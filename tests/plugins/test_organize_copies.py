@@ -54,6 +54,20 @@ def test_a_move_across_file_systems_keeps_content_mode_and_time(
     assert everything(library) == ["Rock/Band/Record/a.mp3"]
 
 
+@pytest.mark.parametrize("number", [errno.EPERM, errno.EINVAL], ids=["not permitted", "no such group here"])
+def test_a_track_is_moved_where_a_copy_cannot_have_its_owner_and_group(
+    organize: ModuleType, sounds: Path, library: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    def refuse(*_: Any) -> None:
+        raise OSError(number, os.strerror(number))
+
+    track = put(sounds, library, "in/a.mp3", artist="Band", album="Record")
+    monkeypatch.setattr(organize, "_rename", no_rename)
+    monkeypatch.setattr(os, "fchown", refuse)
+    organize.Organize(root=library).on_tagged(tagged(track, "Rock"))
+    assert everything(library) == ["Rock/Band/Record/a.mp3"]
+
+
 def killed(*_: Any, **__: Any) -> None:
     raise KeyboardInterrupt
 

@@ -114,6 +114,18 @@ def test_a_directory_that_cannot_be_written_refuses(track: Path, tag: Tag) -> No
         track.parent.chmod(0o755)
 
 
+@needs_root
+def test_a_group_that_a_container_has_no_number_for_refuses_and_is_not_tried_again(
+    track: Path, tag: Tag, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unknown(*_: object) -> None:
+        raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+
+    os.chown(track, -1, 55)
+    monkeypatch.setattr(os, "fchown", unknown)
+    refused(tag, track, "not permitted")
+
+
 @pytest.mark.parametrize(
     ("number", "code"),
     [
