@@ -117,7 +117,8 @@ class InstanceLock:
     def release(self) -> None:
         """Let go; safe to call twice."""
         if self._file is not None:
-            self._file.close()
+            with contextlib.suppress(OSError):  # what a full disk did not take is told already
+                self._file.close()
             self._file = None
 
 

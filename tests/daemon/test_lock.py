@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import resource
 
 import pytest
 
@@ -65,6 +66,16 @@ def test_a_directory_that_cannot_be_made_is_said(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(LedgerError, match="keep the ledger on a local disk"):
         InstanceLock(tmp_path / "file" / "instances", ["/music"])
+
+
+def test_a_disk_that_is_full_is_said_with_the_place(directory):
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, hard))
+    try:
+        with pytest.raises(LedgerError, match="instances: no daemon can be listed there"):
+            InstanceLock(directory, ["/music"])
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 @pytest.mark.parametrize("first", [True, False], ids=["starting", "instance"])
