@@ -19,7 +19,7 @@ OWN_RATES |= dict.fromkeys(("alac", "flac", "flac-in-ogg", "tta", "wavpack", "ap
 LOSSLESS = ("alac", "flac", "flac-in-ogg", "tta", "wavpack", "ape")
 """The sample files that hold the same 8 kHz samples."""
 
-LAYOUTS = {1: "mono", 2: "stereo", 6: "5.1"}
+LAYOUTS = {1: "mono", 2: "stereo", 6: "5.1", 8: "7.1", 12: "7.1.4"}
 KINDS = {"int16": "s16", "int32": "s32", "float32": "flt", "float64": "dbl", "uint8": "u8"}
 
 

@@ -271,9 +271,10 @@ def _choose_stream(path: Path, container: Any, head: bytes) -> Any:
     codec = stream.codec_context
     if codec is None:
         raise DecodeError(path, "no decoder for its codec, convert it to another format", code="unsupported")
-    if codec.codec_tag in PROTECTED_TAGS:
-        raise protected(path)
-    rate, channels = int(codec.sample_rate or 0), int(codec.channels or 0)
+    with suppress(UnicodeDecodeError):  # a number, as WAV has them
+        if codec.codec_tag in PROTECTED_TAGS:
+            raise protected(path)
+    rate, channels = int(codec.sample_rate or 0), _forget_layout(codec)
     if not rate or not channels:
         if _has_magic(head):
             raise DecodeError(path, "damaged (no sound can be found in it), get another copy", code="corrupt")
@@ -283,3 +284,16 @@ def _choose_stream(path: Path, container: Any, head: bytes) -> Any:
         raise DecodeError(path, problem, code="unsupported")
     codec.thread_count = 1  # workers are processes; more threads only cost memory
     return stream
+
+
+def _forget_layout(codec: Any) -> int:
+    """Return how many channels a codec has, and leave it knowing nothing else of them.
+
+    A layout in an order of its own (AIFF, CAF, MOV) is a list, which PyAV frees with every object that stands
+    for the layout, and each frame has one: the second time ends the process. We take the mean, in any order.
+    """
+    layout = codec.layout  # frees the list when it goes: the codec must have let go of it by then
+    channels = int(layout.nb_channels)
+    if channels:
+        codec.layout = f"{channels} channels"
+    return channels

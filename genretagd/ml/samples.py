@@ -96,13 +96,18 @@ def channels_of(frame: Any) -> Channels:
     """Return a PyAV frame's samples as they are, each channel `[shape=(n,)]`.
 
     What `frame.to_ndarray` does, without its checks and without a copy: a thousand times per excerpt that is
-    most of what is not decoding.
+    most of what is not decoding. A frame of eight or more planes is asked for each by its number: PyAV takes
+    what lies behind the list of their addresses for more of them, and to read there ends the process.
     """
+    from av.audio.plane import AudioPlane  # noqa: PLC0415 - open already
+
     name, samples, channels = frame.format.name, int(frame.samples), int(frame.layout.nb_channels)
     kind = _TYPES[name.rstrip("p")]
-    if name.endswith("p"):
-        return [np.frombuffer(plane, kind, samples) for plane in frame.planes]
-    return list(np.frombuffer(frame.planes[0], kind, samples * channels).reshape(samples, channels).T)
+    is_planar = name.endswith("p")
+    planes: list[Any] = [AudioPlane(frame, index) for index in range(channels if is_planar else 1)]
+    if is_planar:
+        return [np.frombuffer(plane, kind, samples) for plane in planes]
+    return list(np.frombuffer(planes[0], kind, samples * channels).reshape(samples, channels).T)
 
 
 def _alike(one: Channels, other: Channels) -> bool:

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+import subprocess
+import sys
 import wave
 
 import av
 import mutagen.id3
 import numpy as np
 import pytest
-from sounds import FORMATS, RATE
+from sounds import FORMATS, RATE, encode
 
 from genretagd.errors import DecodeError
 from genretagd.ml.container import open_audio
@@ -56,3 +58,26 @@ def test_pyav_is_asked_to_bear_tags_that_are_no_utf8_where_it_can_be(monkeypatch
     with pytest.raises(DecodeError), open_audio(FORMATS["mp3"]):
         pass
     assert wanted == [asked]
+
+
+def test_a_layout_of_channels_in_an_order_of_its_own_does_not_end_the_process(tmp_path):
+    """PyAV would free the list of channels at every frame: only a process of its own can tell."""
+    path = encode(np.full((8, 4 * RATE), 8192, np.int16), tmp_path / "a.aiff", codec="pcm_s16be")
+    code = (
+        "import sys; from pathlib import Path; from genretagd.ml.decode import read_excerpts\n"
+        "from genretagd.ml.packets import audio_digest\n"
+        "for _ in range(5):\n"
+        "    audio_digest(Path(sys.argv[1]))\n"
+        "    found = read_excerpts(Path(sys.argv[1]), sr=22050, count=1, seconds=9.0)\n"
+        "    assert abs(found.waveforms[0] - 0.25).max() < 1e-3\n"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", code, path], check=False, capture_output=True, text=True, timeout=120
+    )
+    assert (result.returncode, result.stderr) == (0, "")
+
+
+def test_a_codec_whose_number_is_no_text_is_read(tmp_path):
+    path = encode(np.full((2, 4 * RATE), 8192, np.int16), tmp_path / "a.wav", codec="flac")
+    found = read_excerpts(path, sr=RATE, count=1, seconds=9.0)
+    assert np.allclose(found.waveforms[0], 0.25, atol=1e-3)
