@@ -35,6 +35,9 @@ but the demuxers skip it by its declared size."""
 QUICK_BYTES: Final = 1 << 12
 """An ID3v2 tag in front of so much or less costs the search for the format nothing."""
 
+TAG_BLIND: Final = (b"MAC ", b"MPCK", b"MP+", b"wvpk")
+"""First bytes of the formats that carry ID3v2 tags in front, but that FFmpeg does not open behind them."""
+
 PCM_PROBE_PACKETS: Final = "8"
 """So many packets of a WAV or W64 file, about a second, are searched for a DTS stream that poses as PCM. By
 itself FFmpeg searches thirty, which takes as long as the rest of a prediction.
@@ -117,12 +120,14 @@ def open_audio(path: Path, *, part: range | None = None) -> Iterator[OpenedAudio
     options = {"probesize": str(PROBE_BYTES)}
     if head.startswith(PCM_MAGIC):
         options["max_probe_packets"] = PCM_PROBE_PACKETS
-    if part is not None:
-        size = len(part)
-    if size > LARGE_BYTES:
-        options["fflags"] = "fastseek"
-    format_name = _format_behind_tags(path, head, size) if part is None else None
+    format_name = None
     try:
+        if part is None and head.startswith(b"ID3"):
+            part, format_name = _behind_tags(path, size)
+        if part is not None:
+            size = len(part)
+        if size > LARGE_BYTES:
+            options["fflags"] = "fastseek"
         with _open(path, part, format_name=format_name, options=options) as container:
             yield OpenedAudio(path, size, container, _choose_stream(path, container, head))
     except DecodeError:
@@ -153,21 +158,22 @@ def _open(path: Path, part: range | None, *, format_name: str | None, options: d
     )
 
 
-def _format_behind_tags(path: Path, head: bytes, size: int) -> str | None:
-    """Return FFmpeg's name of the format behind ID3v2 tags; None where there are none, or it is unknown.
+def _behind_tags(path: Path, size: int) -> tuple[range | None, str | None]:
+    """Return which part of a file that begins with ID3v2 tags to open, None for all, and as what.
 
     FFmpeg searches a tag for all formats there are, twice as far each time: a cover of a megabyte costs half
     as much as all else that a prediction does. What follows the tag it knows at once.
     """
-    if not head.startswith(b"ID3"):
-        return None
     with path.open("rb", buffering=0) as stream:
         start = skip_id3v2(stream, size)
-    if not QUICK_BYTES < start < size:
-        return None
-    with suppress(Exception), _open(path, range(start, size), format_name=None, options={}) as container:
-        return str(container.format.name).split(",")[0]  # what fails here is looked at from the file's start
-    return None
+        stream.seek(start)
+        part = range(start, size)
+        if stream.read(4).startswith(TAG_BLIND):
+            return part, None
+    if QUICK_BYTES < start < size:
+        with suppress(Exception), _open(path, part, format_name=None, options={}) as container:
+            return None, str(container.format.name).split(",")[0]
+    return None, None  # looked at from its start, it may still open
 
 
 @cache

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import subprocess
 import sys
 import wave
@@ -11,14 +12,16 @@ import pytest
 from sounds import FORMATS, RATE, encode
 
 from genretagd.errors import DecodeError
+from genretagd.ml import container
 from genretagd.ml.container import open_audio
 from genretagd.ml.decode import read_excerpts
+from genretagd.ml.packets import audio_digest
 
 DTS_HEADER = bytes.fromhex("7ffe8001fc3c7ff0a2c00138")
 """Of a frame of 512 samples in 2,048 bytes, 44,100 Hz, two channels."""
 
 
-@pytest.mark.parametrize("name", ["mp3", "flac", "tta"])
+@pytest.mark.parametrize("name", ["mp3", "flac", "tta", "ape", "musepack-sv8", "wavpack"])
 @pytest.mark.parametrize("size", [100, 5_000, 3_000_000])
 def test_the_format_is_told_by_what_follows_the_tags_and_not_by_the_name(tmp_path, name, size):
     path = tmp_path / "no-suffix"
@@ -31,6 +34,17 @@ def test_the_format_is_told_by_what_follows_the_tags_and_not_by_the_name(tmp_pat
     expected = read_excerpts(FORMATS[name], sr=RATE, count=1, seconds=30.0)
     found = read_excerpts(path, sr=RATE, count=1, seconds=30.0)
     np.testing.assert_array_equal(found.waveforms[0], expected.waveforms[0])
+    assert audio_digest(path) == audio_digest(FORMATS[name])
+
+
+def test_a_disk_that_fails_behind_the_first_bytes_makes_a_file_unreadable_for_now(monkeypatch):
+    def fail(*_):
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(container, "skip_id3v2", fail)
+    with pytest.raises(DecodeError) as caught, open_audio(FORMATS["mp3"]):
+        pass
+    assert (caught.value.code, caught.value.transient) == ("unreadable", True)
 
 
 @pytest.mark.parametrize(("silence", "codec"), [(0.0, "dca"), (0.5, "dca"), (5.0, "pcm_s16le")])
