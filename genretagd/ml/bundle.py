@@ -16,6 +16,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from tokenize import TokenError
 from typing import Any, Final
 
 import numpy as np
@@ -201,14 +202,16 @@ class Bundle:
         content = self.read_file(name)
         where = f"{self.directory}/{name}"
         try:
-            array = np.load(io.BytesIO(content), allow_pickle=False)
-        except (ValueError, EOFError, OSError) as exc:
+            array = np.lib.format.read_array(io.BytesIO(content), allow_pickle=False)
+        except (ValueError, EOFError, SyntaxError, TokenError, MemoryError) as exc:
             raise ModelError(f"{where}: not a numpy array, install or train the bundle again") from exc
-        if array.shape != shape or array.dtype.kind not in kinds or not np.isfinite(array).all():
+        if array.shape != shape or array.dtype.kind not in kinds:
             raise ModelError(
                 f"{where}: holds {array.dtype} of shape {array.shape}, the description asks for "
                 f"shape {shape}; train the bundle again"
             )
+        if not np.isfinite(array).all():
+            raise ModelError(f"{where}: holds what is no number, train the bundle again")
         return np.asarray(array)
 
 
@@ -259,7 +262,7 @@ def load_bundle(bundle: str | Path = DEFAULT) -> Bundle:
         raise ModelError(f"{path}: cannot be read ({exc.strerror}), name the directory of a bundle") from exc
     try:
         content = json.loads(raw)
-    except ValueError as exc:
+    except (ValueError, RecursionError) as exc:
         raise ModelError(f"{path}: not JSON ({exc}), install or train the bundle again") from exc
     loaded = Bundle.from_json(content, source=str(path))
     digest = hashlib.sha256(raw).hexdigest()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Collection, Mapping
 from typing import Any
@@ -81,7 +80,7 @@ class Checker:
     def number(self, key: str, value: Any, least: float, most: float) -> float:
         """Return a number in a range."""
         is_number = isinstance(value, int | float) and not isinstance(value, bool)
-        good = is_number and math.isfinite(value) and least <= value <= most
+        good = is_number and least <= value <= most
         self.require(good, key, f"{value!r} is not a number from {least:g} to {most:g}")
         return float(value) if good else least
 

@@ -63,8 +63,16 @@ class Network:
         Returns
         -------
         np.ndarray [shape=(patches, labels + outside_labels), dtype=float32]
+
+        Raises
+        ------
+        ModelError
+            They are not all finite, and no threshold would hold back what follows from that.
         """
-        return run(self._interpreter, patches)
+        logits = run(self._interpreter, patches)
+        if not np.isfinite(logits).all():
+            raise ModelError(f"{self._where}: gives what is no number, install or train the bundle again")
+        return logits
 
 
 def load(content: bytes) -> Any:

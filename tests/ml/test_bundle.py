@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import dataclasses
 import errno
+import io
 import json
 import shutil
 from pathlib import Path
@@ -145,6 +146,8 @@ CHANGES = [
     pytest.param(lambda c: c["front_end"].update(filter_bank="../mel.npy"), "plain file name", id="path"),
     pytest.param(lambda c: c["calibration"].update(temperature=0.0), "temperature: 0.0 is not", id="zero"),
     pytest.param(lambda c: c["calibration"].update(outside_bias=float("nan")), "outside_bias: nan", id="nan"),
+    pytest.param(lambda c: c["calibration"].update(temperature=10**400), "temperature: 10", id="huge"),
+    pytest.param(lambda c: c["excerpts"].update(seconds=0.4), r"seconds: 0\.4 is not", id="short-excerpts"),
     pytest.param(lambda c: c["thresholds"].update(min_confidence=1.5), "min_confidence: 1.5", id="range"),
     pytest.param(lambda c: c["patch"].update(frames=None), "needs resize_to", id="whole-excerpt"),
     pytest.param(lambda c: c["patch"].update(frames=True), r"patch\.frames: True", id="truth-is-no-number"),
@@ -184,6 +187,33 @@ def test_a_pickle_is_not_unpickled(tmp_path, tiny_bundle):
         write_bundle(tmp_path / "new", tiny_bundle, files=files)
 
 
+def npz(array) -> bytes:
+    stream = io.BytesIO()
+    np.savez(stream, array)
+    return stream.getvalue()
+
+
+def npy(array) -> bytes:
+    stream = io.BytesIO()
+    np.save(stream, array)
+    return stream.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        pytest.param(npz(np.ones((16, 257))), "not a numpy array", id="archive"),
+        pytest.param(b"\x93NUMPY\x01\x00v\x00" + 118 * b"(", "not a numpy array", id="header"),
+        pytest.param(npy(np.ones((16, 257))).replace(b"(16,", b"(1" + 15 * b"6" + b","), "numpy", id="size"),
+        pytest.param(npy(np.full((16, 257), np.nan)), "no number", id="nan"),
+    ],
+)
+def test_a_filter_bank_that_is_none_is_refused(tmp_path, tiny_bundle, content, message):
+    files = {"model.tflite": TINY_BUNDLE / "model.tflite", "mel.npy": content}
+    with pytest.raises(ModelError, match=message):
+        write_bundle(tmp_path / "new", tiny_bundle, files=files)
+
+
 def test_a_filter_bank_of_another_shape_is_refused(copied):
     rewrite(copied, lambda content: content["front_end"].update(n_mels=17))
     with pytest.raises(ModelError, match=r"holds float32 of shape \(16, 257\)"):
@@ -217,6 +247,7 @@ def test_a_directory_without_a_bundle_says_so(tmp_path):
 
 
 def test_a_description_that_is_not_json_says_so(copied):
-    (copied / "bundle.json").write_text("{")
-    with pytest.raises(ModelError, match="not JSON"):
-        load_bundle(copied)
+    for content in ("{", 100_000 * "["):
+        (copied / "bundle.json").write_text(content)
+        with pytest.raises(ModelError, match="not JSON"):
+            load_bundle(copied)

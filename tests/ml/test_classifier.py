@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sounds import FORMATS, LOSSLESS, RATE, TINY_BUNDLE, encode
 
-from genretagd.errors import DecodeError
-from genretagd.ml.bundle import Bundle, Calibration
-from genretagd.ml.classifier import calibrated, load_classifier
+from genretagd.errors import DecodeError, ModelError
+from genretagd.ml.bundle import Bundle, Calibration, write_bundle
+from genretagd.ml.classifier import Classifier, calibrated, load_classifier
 from genretagd.ml.decode import read_excerpts
 
 GOLDEN = {"Classical": 0.3942, "Jazz": 0.2901, "Metal": 0.3158}
@@ -33,6 +33,16 @@ def test_a_known_file_gets_its_known_probabilities(classifier):
     assert prediction.peak_dbfs == pytest.approx(-6.9, abs=0.1)
     assert prediction.model.startswith("tiny-1@")
     assert prediction.min_confidence == 0.4
+
+
+def test_a_model_that_has_lost_its_numbers_gives_no_genre(tmp_path, tiny_bundle):
+    numbers = np.frombuffer((TINY_BUNDLE / "model.tflite").read_bytes(), "<f4").copy()
+    like_weights = (np.abs(numbers) > 1e-4) & (np.abs(numbers) < 2.0)
+    numbers[np.flatnonzero(np.convolve(like_weights, np.ones(12), "valid") > 11) + 6] = np.nan
+    files = {"model.tflite": numbers.tobytes(), "mel.npy": TINY_BUNDLE / "mel.npy"}
+    bundle = write_bundle(tmp_path / "bundle", tiny_bundle, files=files)
+    with pytest.raises(ModelError, match="what is no number"):
+        Classifier(bundle).predict(FORMATS["flac"])
 
 
 def test_the_same_audio_in_any_container_gets_the_same_probabilities(classifier):
