@@ -23,7 +23,7 @@ from genretagd.domain import (
     TagChange,
     WriteOptions,
 )
-from genretagd.errors import DecodeError, GenretagdError, TimeLimitError, TrackError, WorkerError
+from genretagd.errors import DecodeError, GenretagdError, ModelError, TimeLimitError, TrackError, WorkerError
 from genretagd.serial import to_json
 from genretagd.workers.service import WorkerSettings
 from genretagd.workers.wire import decode, encode, result_of
@@ -247,8 +247,10 @@ class Worker:
         self._calls += 1
         request = {"op": op, "path": path, "limit": self._limit, "arguments": arguments or {}}
         try:
-            reply = decode(self._exchange(process, encode(request), path))
-        except WorkerError:
+            return result_of(decode(self._exchange(process, encode(request), path)), op, path)
+        except (TrackError, ModelError):  # where it came without a reply, the process has been ended
+            raise
+        except BaseException:  # a reply that comes after this would be taken for that to the next call
             self._end()
             raise
         finally:
@@ -257,7 +259,6 @@ class Worker:
                 lost = self._process is not process
             if lost:
                 _clear_up(process, None if op == "warm" else path)
-        return result_of(reply, op, path)
 
     def _exchange(self, process: subprocess.Popen[bytes], line: bytes, path: Path) -> bytes:
         assert process.stdin is not None

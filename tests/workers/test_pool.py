@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import threading
+from unittest.mock import Mock
 
 import pytest
 
@@ -45,6 +46,22 @@ def test_a_worker_answers_call_after_call_in_one_process(worker, track):
 
     assert worker.read_genres(track) == tag
     assert process_id(worker) == first
+
+
+@pytest.mark.parametrize(
+    ("reply", "error"), [(KeyboardInterrupt(), KeyboardInterrupt), ([b'{"ok": 1}\n'], WorkerError)]
+)
+def test_a_reply_that_was_not_waited_for_is_not_taken_for_another_track_s(
+    worker, track, monkeypatch, reply, error
+):
+    other = track.with_name("flac.flac")
+    expected = worker.read_genres(other)
+    monkeypatch.setattr(worker, "_reply", Mock(side_effect=reply))
+    with pytest.raises(error):
+        worker.read_genres(track)
+    monkeypatch.undo()
+
+    assert worker.read_genres(other) == expected
 
 
 def test_an_error_in_the_worker_is_that_error_here(worker, tmp_path):
