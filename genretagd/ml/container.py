@@ -40,9 +40,12 @@ TAG_BLIND: Final = (b"MAC ", b"MPCK", b"MP+", b"wvpk")
 
 PCM_PROBE_PACKETS: Final = "8"
 """So many packets of a WAV or W64 file, about a second, are searched for a DTS stream that poses as PCM. By
-itself FFmpeg searches thirty, which takes as long as the rest of a prediction.
+itself FFmpeg searches thirty, which takes as long as the rest of a prediction: that is left to files that
+begin in silence, as some DTS discs do.
 """
 PCM_MAGIC: Final = (b"RIFF", b"RF64", b"riff")
+PCM_HEADER_BYTES: Final = 1 << 12
+HEAD_BYTES: Final = 1 << 13
 
 LARGE_BYTES: Final = 1 << 26
 """From this size on MP3 files are sought by bit rate and not by reading them up to the place."""
@@ -118,7 +121,7 @@ def open_audio(path: Path, *, part: range | None = None) -> Iterator[OpenedAudio
 
     av.logging.set_level(None)
     options = {"probesize": str(PROBE_BYTES)}
-    if head.startswith(PCM_MAGIC):
+    if head.startswith(PCM_MAGIC) and any(head[PCM_HEADER_BYTES:]):
         options["max_probe_packets"] = PCM_PROBE_PACKETS
     format_name = None
     try:
@@ -243,7 +246,7 @@ def _read_head(path: Path) -> tuple[bytes, int]:
             status = os.fstat(descriptor)
             if not stat.S_ISREG(status.st_mode):
                 raise DecodeError(path, "not a regular file, leave it out", code="unreadable")
-            head = os.read(descriptor, 64)
+            head = os.read(descriptor, HEAD_BYTES)
         finally:
             os.close(descriptor)
     except OSError as exc:

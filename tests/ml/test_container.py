@@ -47,8 +47,8 @@ def test_a_disk_that_fails_behind_the_first_bytes_makes_a_file_unreadable_for_no
     assert (caught.value.code, caught.value.transient) == ("unreadable", True)
 
 
-@pytest.mark.parametrize(("silence", "codec"), [(0.0, "dca"), (0.5, "dca"), (5.0, "pcm_s16le")])
-def test_a_dts_stream_in_the_first_second_of_a_wav_file_is_not_heard_as_noise(tmp_path, silence, codec):
+@pytest.mark.parametrize(("silence", "codec"), [(0.0, "dca"), (0.5, "dca"), (2.0, "dca"), (5.0, "pcm_s16le")])
+def test_a_dts_stream_that_begins_a_wav_file_or_follows_silence_is_no_noise(tmp_path, silence, codec):
     path = tmp_path / "surround.wav"
     with wave.open(str(path), "wb") as stream:
         stream.setnchannels(2)
