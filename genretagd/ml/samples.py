@@ -24,6 +24,9 @@ _TYPES: Final[dict[str, type[np.generic]]] = {
 }
 """FFmpeg's sample formats; a "p" at the end of the name stands for planes."""
 
+LISTED_PLANES: Final = 8
+"""FFmpeg's AV_NUM_DATA_POINTERS."""
+
 LOUDEST: Final = 16.0
 """Float formats may exceed full scale, damaged ones without end."""
 
@@ -96,18 +99,26 @@ def channels_of(frame: Any) -> Channels:
     """Return a PyAV frame's samples as they are, each channel `[shape=(n,)]`.
 
     What `frame.to_ndarray` does, without its checks and without a copy: a thousand times per excerpt that is
-    most of what is not decoding. A frame of eight or more planes is asked for each by its number: PyAV takes
-    what lies behind the list of their addresses for more of them, and to read there ends the process.
+    most of what is not decoding.
     """
-    from av.audio.plane import AudioPlane  # noqa: PLC0415 - open already
-
     name, samples, channels = frame.format.name, int(frame.samples), int(frame.layout.nb_channels)
     kind = _TYPES[name.rstrip("p")]
-    is_planar = name.endswith("p")
-    planes: list[Any] = [AudioPlane(frame, index) for index in range(channels if is_planar else 1)]
-    if is_planar:
-        return [np.frombuffer(plane, kind, samples) for plane in planes]
-    return list(np.frombuffer(planes[0], kind, samples * channels).reshape(samples, channels).T)
+    if name.endswith("p"):
+        return [np.frombuffer(plane, kind, samples) for plane in _planes(frame, channels)]
+    return list(np.frombuffer(frame.planes[0], kind, samples * channels).reshape(samples, channels).T)
+
+
+def _planes(frame: Any, channels: int) -> Sequence[Any]:
+    """Return the planes of a frame that has one for each channel.
+
+    Where there are `LISTED_PLANES` or more, PyAV takes what lies behind the list of their addresses for
+    further ones, and to read there ends the process.
+    """
+    if channels < LISTED_PLANES:
+        return frame.planes  # type: ignore[no-any-return]
+    from av.audio.plane import AudioPlane  # noqa: PLC0415 - open already
+
+    return [AudioPlane(frame, index) for index in range(channels)]
 
 
 def _alike(one: Channels, other: Channels) -> bool:
