@@ -19,6 +19,9 @@ HardlinkPolicy = Literal["skip", "break", "in-place"]
 ExistingPolicy = Literal["keep", "append", "replace", "replace-ours"]
 Id3v1Policy = Literal["sync", "leave"]
 
+UNWRITABLE_DIRECTORY: Final = "read-only directory"
+"""The code of a file that is skipped because no copy can be put beside it."""
+
 LONGEST_GENRE: Final = 1000
 _JOINERS: Final = "\u200c\u200d"  # Persian and other scripts, and emoji, need them within a word
 

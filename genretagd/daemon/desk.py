@@ -8,15 +8,14 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Final, Protocol
 
 from genretagd.daemon.hanging import Hanging
 from genretagd.daemon.queue import Task, WorkQueue, retry_seconds
-from genretagd.domain import Outcome, Status
+from genretagd.domain import UNWRITABLE_DIRECTORY, Outcome, Status
 from genretagd.errors import GenretagdError, LedgerError
-from genretagd.ledger.versions import MAX_ATTEMPTS, Judgement, Versions
+from genretagd.ledger.versions import MAX_ATTEMPTS, Judgement, Recorded, Versions
 from genretagd.settling import Look, Settled
 
 PAUSE_SECONDS: Final = 60.0
@@ -90,14 +89,11 @@ class Desk:
         if self._queue.holds(path, look.version):
             return True
         try:
-            permitted_at = _sign(path) * look.changed_at
-            found = self._versions.done(
-                path, look.version, self._judgement_for(path), changed_at=permitted_at
-            )
+            found = self._recorded(path, look, self._judgement_for(path))
         except LedgerError as exc:
             self._told.trouble(str(exc))
             return False
-        return found is not None and found.final
+        return found is not None and _holds_good_still(found)
 
     def unknown(self, files: Sequence[tuple[str, Look]]) -> list[tuple[str, Look]]:
         """Return those of the files of one folder about which something is to be done."""
@@ -105,14 +101,12 @@ class Desk:
             return []
         try:
             judgement = self._judgement_for(files[0][0])
-            asked = files
-            if _sign(files[0][0]) < 0:
-                asked = [(path, replace(look, changed_at=-look.changed_at)) for path, look in files]
-            maybe = {path for path, _ in self._versions.open(asked, judgement)}
+            heals = UNWRITABLE_DIRECTORY if _is_directory_writable(files[0][0]) else None
+            maybe = self._versions.open(files, judgement, but=heals)
         except LedgerError as exc:
             self._told.trouble(str(exc))
             return list(files)
-        return [(path, look) for path, look in files if path in maybe and not self.known(path, look)]
+        return [(path, look) for path, look in maybe if not self.known(path, look)]
 
     def take_in(self, settled: Settled) -> None:
         """Queue a file that is whole, unless this version of it was dealt with."""
@@ -159,17 +153,16 @@ class Desk:
             judgement = self._judgement_for(task.path)
             # A link is never replaced by a file: what it leads to is tagged, and known by its own path.
             path = os.path.realpath(task.path) if os.path.islink(task.path) else task.path  # noqa: PTH114
-            permitted_at = _sign(path) * before.changed_at
-        recorded = self._versions.done(path, before.version, judgement, changed_at=permitted_at)
-        if recorded is not None and recorded.final:
-            return None
+            recorded = self._recorded(path, before, judgement)
+            if recorded is not None and _holds_good_still(recorded):
+                return None
         written = False
 
         def keep(outcome: Outcome) -> None:
             nonlocal written
             written = outcome.change is not None
             version = outcome.change.version_after if outcome.change else before.version
-            changed_at = permitted_at if _may_be_permitted(outcome) else None
+            changed_at = before.changed_at if _may_be_permitted(outcome) else None
             self._versions.record(
                 outcome, version, judgement, attempts=attempts, at=self._wall(), changed_at=changed_at
             )
@@ -200,6 +193,9 @@ class Desk:
             if self._judgement_for(task.path) != judgement:
                 self._unsettle(task.path)
 
+    def _recorded(self, path: str, look: Look, judgement: Judgement) -> Recorded | None:
+        return self._versions.done(path, look.version, judgement, changed_at=look.changed_at)
+
     def _holds_good(self, outcome: Outcome, task: Task, before: Look) -> bool:
         """Return whether an outcome without a write is one of the file that is there."""
         if self._queue.closed and outcome.transient:  # it may be our end that it ran into
@@ -216,12 +212,17 @@ class Desk:
         return True
 
 
-def _sign(path: str) -> int:
-    """Return the sign with which a file's change time is recorded: -1 where its folder cannot be written.
+def _holds_good_still(recorded: Recorded) -> bool:
+    """Return whether nothing more is to be done about a file of which this is recorded.
 
-    A folder's mode, and that of its mount, change without a trace in the folder's files.
+    That its directory can be written at last leaves no trace in the file.
     """
-    return 1 if os.access(path.rpartition("/")[0] or "/", os.W_OK) else -1
+    heals = recorded.code == UNWRITABLE_DIRECTORY and _is_directory_writable(os.path.realpath(recorded.path))
+    return recorded.final and not heals
+
+
+def _is_directory_writable(path: str) -> bool:
+    return os.access(os.path.dirname(path), os.W_OK)  # noqa: PTH120 - called for each directory
 
 
 def _may_be_permitted(outcome: Outcome) -> bool:

@@ -143,11 +143,13 @@ class Versions:
                 return other
         return None
 
-    def open(self, files: Sequence[tuple[str, Look]], judgement: Judgement) -> list[tuple[str, Look]]:
+    def open(
+        self, files: Sequence[tuple[str, Look]], judgement: Judgement, *, but: str | None = None
+    ) -> list[tuple[str, Look]]:
         """Return those of many files that `done` may have to be asked about; the others are finally done.
 
         One question for many files: what makes the start with a large library quick. Where the device has
-        another number than before, the new one is taken down.
+        another number than before, the new one is taken down. What has the code `but` is not done.
 
         Raises
         ------
@@ -161,8 +163,8 @@ class Versions:
             rows = self._database.rows(
                 "SELECT path, device, inode, size, mtime_ns, changed_at FROM versions"  # noqa: S608 - marks only
                 " WHERE bundle = ? AND policy = ?"
-                f" AND (attempts = 0 OR attempts >= ?) AND path IN ({marks})",
-                (judgement.bundle, judgement.policy, MAX_ATTEMPTS, *paths),
+                f" AND (attempts = 0 OR attempts >= ?) AND code IS NOT ? AND path IN ({marks})",
+                (judgement.bundle, judgement.policy, MAX_ATTEMPTS, but or "", *paths),
             )
             finished.update((row[0], tuple(row)[1:]) for row in rows)
         still_open = []

@@ -17,7 +17,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final, Protocol
 
-from genretagd.domain import FileVersion, WriteOptions
+from genretagd.domain import UNWRITABLE_DIRECTORY, FileVersion, WriteOptions
 from genretagd.errors import FileChangedError, TagError, WriteRefusedError
 from genretagd.tagging import inplace, temps
 from genretagd.tagging.attributes import copy_attributes, is_being_written, is_immutable
@@ -178,22 +178,22 @@ def check_permitted(target: Target, *, options: WriteOptions) -> None:
     Raises
     ------
     WriteRefusedError
-        The file is write-protected, immutable, somebody else's, or has further names.
+        The file is write-protected, immutable, somebody else's, or has further names, or its directory
+        cannot be written.
     """
     status = target.status
     if is_immutable(target.fd):
         raise WriteRefusedError(
             target.path, "the file carries the immutable flag, clear it to have it tagged", code="immutable"
         )
-    if os.fstatvfs(target.directory_fd).f_flag & os.ST_RDONLY:
-        raise WriteRefusedError(target.path, "the file system is mounted read-only", code="read-only")
+    if not os.access(target.real.parent, os.W_OK):  # as the daemon asks, before it tries again
+        problem = "no permission to write to its directory, check its permissions"
+        if os.fstatvfs(target.directory_fd).f_flag & os.ST_RDONLY:
+            problem = "the file system is mounted read-only"
+        raise WriteRefusedError(target.path, problem, code=UNWRITABLE_DIRECTORY)
     if not os.access(target.real, os.W_OK) or not stat.S_IMODE(status.st_mode) & 0o222:
         raise WriteRefusedError(
             target.path, "the file is write-protected, make it writable to have it tagged", code="read-only"
-        )
-    if not os.access(target.real.parent, os.W_OK):
-        raise WriteRefusedError(
-            target.path, "no permission to write to its directory, check its permissions", code="read-only"
         )
     me = os.geteuid()
     if me not in {0, status.st_uid}:

@@ -109,7 +109,7 @@ def test_a_write_protected_file_is_left_alone(mode: int, track: Path, tag: Tag) 
 def test_a_directory_that_cannot_be_written_refuses(track: Path, tag: Tag) -> None:
     track.parent.chmod(0o555)
     try:
-        refused(tag, track, "read-only")
+        refused(tag, track, "read-only directory")
     finally:
         track.parent.chmod(0o755)
 
