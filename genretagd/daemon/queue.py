@@ -67,6 +67,7 @@ class WorkQueue:
         self._order: list[tuple[float, int, str]] = []
         self._ticket = itertools.count()
         self._in_hand: dict[str, Task] = {}
+        self._last_try: set[str] = set()  # of those in hand
         self._later: dict[str, tuple[float, Task]] = {}
         self._later_order: list[tuple[float, str]] = []
         self._closed = False
@@ -89,7 +90,7 @@ class WorkQueue:
         """Add a file that is to be taken only after so many seconds."""
         with self._changed:
             full = len(self._later) >= self._limit and task.path not in self._later
-            if task.path not in self._tasks and not full:
+            if task.path not in self._tasks and task.path not in self._last_try and not full:
                 when = self._clock() + seconds
                 self._later[task.path] = (when, task)
                 heapq.heappush(self._later_order, (when, task.path))
@@ -127,11 +128,13 @@ class WorkQueue:
         """Put a file out of hand."""
         with self._changed:
             self._in_hand.pop(task.path, None)
+            self._last_try.discard(task.path)
             self._changed.notify_all()
 
     def clear(self) -> None:
-        """Drop what waits, also what is to be tried again later; what is in hand stays."""
+        """Drop what waits, also what is to be tried again later; what is in hand is not tried again."""
         with self._changed:
+            self._last_try.update(self._in_hand)
             for waiting in (self._tasks, self._order, self._later, self._later_order):
                 waiting.clear()
 
@@ -142,10 +145,11 @@ class WorkQueue:
             self._changed.notify_all()
 
     def holds(self, path: str, version: FileVersion) -> bool:
-        """Return whether this very version of a file waits or is in hand."""
+        """Return whether this very version of a file waits or is in hand, unless not to be tried again."""
         with self._changed:
             later = self._later.get(path)
-            tasks = (self._tasks.get(path), self._in_hand.get(path), later[1] if later else None)
+            in_hand = self._in_hand.get(path) if path not in self._last_try else None
+            tasks = (self._tasks.get(path), in_hand, later[1] if later else None)
             return any(task is not None and task.version == version for task in tasks)
 
     def __len__(self) -> int:

@@ -65,6 +65,23 @@ def test_what_is_cleared_is_not_taken_and_what_is_in_hand_stays_there(work, now)
     assert drain(work) == ["new"]
 
 
+def test_what_was_in_hand_when_all_was_cleared_is_not_tried_again_unless_it_is_found_again(work, now):
+    found = task("a")
+    work.put(found)
+    work.take_now()
+    assert work.holds("a", found.version)
+    work.clear()
+    assert not work.holds("a", found.version)
+    work.put_later(found, 10.0)
+    work.done(found)
+    assert work.later == 0
+    work.put(found)
+    assert work.holds("a", found.version)
+    work.take_now()
+    work.put_later(found, 10.0)
+    assert work.later == 1
+
+
 def test_hard_links_to_one_file_are_not_in_hand_at_the_same_time(work):
     work.put(task("a", 2.0, inode=7))
     work.put(task("b", 1.0, inode=7))
