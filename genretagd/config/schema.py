@@ -22,7 +22,11 @@ RootMode = Literal["auto", "events", "poll"]
 class ModelConfig:
     """[model]: what listens."""
 
-    bundle: str = option("default", 'directory of a model bundle, or "default"')
+    bundle: str = option(
+        "default",
+        'directory of a model bundle, or "default"',
+        check=lambda bundle: None if bundle else 'must be a path or "default"',
+    )
     excerpts: int | None = option(
         None, "excerpts to listen to per track; the bundle's own number if unset", check=between(1, 32)
     )

@@ -272,6 +272,7 @@ def test_a_ledger_that_cannot_be_looked_for_is_told_without_a_traceback(genretag
         (["tag", ".", "--genre", "Rock"], 2, "--genre: must be LABEL=NAME"),
         (["status", "--ledger", ""], 2, '--ledger: must be a path, not ""'),
         (["status", "--config", ""], 2, "is empty, name a file"),
+        (["tag", ".", "--bundle", ""], 2, '--bundle: must be a path or "default", not ""'),
         (["tag", ".", "--existing", "kep"], 2, "keep"),
         (["frobnicate"], 2, "frobnicate"),
     ],
