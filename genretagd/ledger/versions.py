@@ -136,8 +136,9 @@ class Versions:
         for row in elsewhere:
             other = _recorded(row)
             if other.final and other.path != path and other.holds_for(version, changed_at):
+                stays = self._exists(row["path"])  # may hang, which must not hold up the ledger
                 with self._database.transaction() as connection:
-                    if not self._exists(row["path"]):
+                    if not stays:
                         connection.execute("DELETE FROM versions WHERE path = ?", (row["path"],))
                     connection.execute(_UPSERT, (os.fsencode(path), *tuple(row)[1:]))
                 return other

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import errno
 import os
+import threading
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -89,6 +90,28 @@ def test_a_moved_file_keeps_its_history_and_the_old_path_loses_it(versions, ther
     assert versions.done("/m/b.mp3", VERSION, MINE) is not None
     assert versions.find("/m/b.mp3").status is Status.UNSURE
     assert versions.find("/m/a.mp3") is None
+
+
+def test_a_share_that_hangs_does_not_hold_up_the_ledger(database):
+    asked, answering = threading.Event(), threading.Event()
+
+    def exists(_path: bytes) -> bool:
+        asked.set()
+        return answering.wait(20)
+
+    versions = Versions(database, exists=exists)
+    record(versions)
+    thread = threading.Thread(target=versions.done, args=("/m/moved.mp3", VERSION, MINE))
+    other = threading.Thread(target=versions.find, args=("/n/b.mp3",))
+    thread.start()
+    assert asked.wait(20)
+    other.start()
+    other.join(5)
+    held_up = other.is_alive()
+    answering.set()
+    thread.join()
+    other.join()
+    assert not held_up
 
 
 def test_a_further_hard_link_shares_the_history(versions, there):
