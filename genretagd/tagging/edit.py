@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -107,6 +107,15 @@ def wanted(
     if read(document).genres == tuple(genres) and carried == given["model"]:
         return list(tags)
     return [_with_genres(tag, genres, given) if _is_touched(tag, id3v1) else tag for tag in tags]
+
+
+def misread(tags: Sequence[Tag], genres: Sequence[str]) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Yield each genre that would be read as others in one of the tags that carry it, with these."""
+    for row in [tag.row for tag in tags if tag.values(tag.row.genre)]:
+        for genre in genres:
+            meant = row.genres(row.genre, (genre,))
+            if "; ".join(meant) != genre:  # an INFO list joins several so, which other readers leave as they are
+                yield genre, meant
 
 
 def restored(document: Document, fields: Mapping[str, tuple[str, ...]]) -> list[Tag]:

@@ -62,7 +62,8 @@ class FileTagStore:
     ) -> TagChange:
         """Replace the genre fields of a file, all or nothing; untouched if nothing would change.
 
-        Genres that the file has already may be called anything; others must be fit for a name.
+        Genres that the file has already may be called anything; others must be fit for a name. None may mean
+        another one in the file's kind of tag, as the number "17" does in ID3.
 
         Raises
         ------
@@ -80,7 +81,11 @@ class FileTagStore:
                 if genre not in own and (problem := unfit_genre(genre)):
                     what = f"{genre[:60]!r} cannot be a genre (it {problem}), choose another name"
                     raise TagError(path, what, code="genre")
-            return edit.wanted(document, genres, provenance=provenance, id3v1=options.id3v1)
+            tags = edit.wanted(document, genres, provenance=provenance, id3v1=options.id3v1)
+            for genre, meant in edit.misread(tags, genres):
+                what = f"{genre!r} means {', '.join(meant)} in its kind of tag, choose another name"
+                raise TagError(path, what, code="genre")
+            return tags
 
         return self._change(path, choose, expected=expected, options=options)
 

@@ -27,6 +27,7 @@ Walk = Callable[[Case, Iterable[Sequence[str]]], None]
 every_case = pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
 BY_ID = {case.id: case for case in CASES}
 NEW = ("Hip-Hop", "Jazz")
+FORMATS = Path(__file__).parent.parent / "data" / "formats"
 genre_names = st.lists(
     st.text(st.characters(exclude_categories=("C", "Z")) | st.just(" "), min_size=1, max_size=40)
     .flatmap(lambda text: st.sampled_from([text, text * 20]))
@@ -243,6 +244,20 @@ def test_what_cannot_be_a_genre_is_refused(genre: str, track: Path, tag: Tag) ->
     with pytest.raises(TagError, match="cannot be a genre"):
         tag(track, [genre])
     assert track.read_bytes() == old
+
+
+@pytest.mark.parametrize("genre", ["17", "(17)", "80", "RX", "(CR)", "(4)Eurodisco", "((x)"])
+@pytest.mark.parametrize("kind", ["mp3", "aiff", "tta"])
+def test_a_name_that_means_another_genre_in_id3_is_not_written_there(
+    kind: str, genre: str, tag: Tag, tmp_path: Path
+) -> None:
+    source = next(FORMATS.glob(f"{kind}.*"))
+    path = tmp_path / source.name
+    path.write_bytes(source.read_bytes())
+    before = path.read_bytes()
+    with pytest.raises(TagError, match="in its kind of tag"):
+        tag(path, ("Rock", genre))
+    assert path.read_bytes() == before
 
 
 @pytest.mark.parametrize(
