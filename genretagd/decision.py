@@ -29,8 +29,8 @@ class DecisionPolicy:
     min_margin : float
         Least difference in [0, 1] between the two most probable labels.
     max_genres : int
-        At most so many genres; further ones need `min_confidence` (or half the first one's
-        probability) of their own.
+        At most so many genres; further ones need `min_confidence` and half the first one's
+        probability of their own.
     min_seconds : float
         Shorter audio is not judged.
     silence_dbfs : float
@@ -88,7 +88,9 @@ def decide(prediction: Prediction, policy: DecisionPolicy) -> Decision:
             detail = f"{best} {probability:.0%}, {ranked[1][0]} {ranked[1][1]:.0%}"
             return Abstention(AbstentionReason.MARGIN, detail, confidence)
 
-    names = _names(ranked, policy, threshold)
+    inside = 1.0 - prediction.outside
+    eligible = [label for label, p in ranked if p >= probability / 2 and p * inside >= threshold]
+    names = _names(eligible, policy)
     if not names:
         detail = f"{best} is mapped to no genre"
         return Abstention(AbstentionReason.OUTSIDE, detail, confidence)
@@ -110,12 +112,9 @@ def not_judged(prediction: Prediction, policy: DecisionPolicy) -> Abstention | N
     return None
 
 
-def _names(ranked: Sequence[tuple[str, float]], policy: DecisionPolicy, threshold: float) -> tuple[str, ...]:
-    best = ranked[0][1]
+def _names(labels: Sequence[str], policy: DecisionPolicy) -> tuple[str, ...]:
     names: list[str] = []
-    for label, probability in ranked:
-        if names and probability < max(threshold, best / 2):
-            break
+    for label in labels:
         name = policy.genre_names.get(label, label)
         if name and name not in names:
             names.append(name)
@@ -145,11 +144,11 @@ def average(predictions: Sequence[Prediction]) -> Prediction:
     Raises
     ------
     ValueError
-        There is no prediction.
+        There is no prediction, or they are of several models.
     """
     judged = [p for p in predictions if p.probabilities] or list(predictions)
-    if not judged:
-        raise ValueError("no prediction to average")
+    if len({p.model for p in judged}) != 1:
+        raise ValueError("no predictions of one model to average")
     labels = judged[0].probabilities
     count = len(judged)
     return Prediction(

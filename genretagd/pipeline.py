@@ -22,7 +22,7 @@ from genretagd.domain import (
     Status,
     TagStore,
 )
-from genretagd.errors import TrackError, WriteRefusedError
+from genretagd.errors import FileChangedError, TrackError, WriteRefusedError
 from genretagd.policy import Policy
 
 _Result = TypeVar("_Result")
@@ -101,7 +101,10 @@ class Pipeline:
             if outcome is not None:
                 outcomes[path] = outcome
             seconds[path] = time.perf_counter() - started
-        if heard:
+        if len({prediction.model for _, prediction in heard}) > 1:
+            for candidate, _ in heard:
+                outcomes[candidate.path] = _failed(candidate.path, _model_replaced(candidate.path))
+        elif heard:
             judged = [p for c, p in heard if not_judged(p, c.policy.decision) is None]
             mean = average(judged or [prediction for _, prediction in heard])
             for candidate, prediction in heard:
@@ -163,6 +166,13 @@ class Pipeline:
             self._tags.check_writable(path, expected=tag.version, options=policy.write)
             return replace(outcome, status=Status.WOULD_TAG, after=after)
 
+        if self._tags.read_genres(path) != tag:  # an edit may leave size and modification time as they were
+            raise FileChangedError(
+                path,
+                "somebody else changed its tag meanwhile, it is left alone",
+                code="changed",
+                transient=True,
+            )
         provenance = Provenance(prediction.model, decision.confidence) if policy.provenance else None
         entry = self._journal.intend(path, tag, after, model=prediction.model, confidence=decision.confidence)
         try:
@@ -228,6 +238,11 @@ def listen(path: Path, classifier: Classifier, policy_for: Callable[[Path], Poli
     if isinstance(decision, Abstention):
         return replace(outcome, status=Status.UNSURE, reason=_why(decision), code=str(decision.reason))
     return replace(outcome, after=decision.names)
+
+
+def _model_replaced(path: Path) -> TrackError:
+    problem = "the model was replaced while its album was listened to, run again"
+    return TrackError(path, problem, code="model replaced", transient=True)
 
 
 def _why(abstention: Abstention) -> str:

@@ -131,6 +131,14 @@ def test_a_second_genre_needs_half_the_first_one_s_probability_and_the_threshold
     assert decide(prediction({"Rock": 0.6, "Pop": 0.29, "Jazz": 0.11}), policy).names == ("Rock",)
 
 
+def test_a_further_genre_is_as_confident_as_the_threshold_asks_also_where_the_track_may_be_outside():
+    policy = DecisionPolicy(min_confidence=0.3, max_genres=3)
+    shares = {"Rock": 0.5, "Pop": 0.35, "Jazz": 0.15}
+
+    assert decide(prediction(shares, outside=0.1), policy).names == ("Rock", "Pop")
+    assert decide(prediction(shares, outside=0.3), policy).names == ("Rock",)
+
+
 def test_two_labels_of_one_name_make_one_genre():
     policy = DecisionPolicy(min_confidence=0.1, max_genres=2, genre_names={"Metal": "Rock"})
 
@@ -160,3 +168,5 @@ def test_an_album_s_prediction_is_the_mean_over_the_tracks_that_could_be_judged(
     assert mean.peak_dbfs == -1.0
     with pytest.raises(ValueError, match="no prediction"):
         average([])
+    with pytest.raises(ValueError, match="of one model"):
+        average([mean, prediction({"Rock": 0.5, "Pop": 0.5}, model="another")])

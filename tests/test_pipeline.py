@@ -302,3 +302,34 @@ def test_a_policy_s_fingerprint_changes_with_what_it_would_do():
     assert policy().fingerprint() == policy().fingerprint()
     assert policy(protected=("a", "b")).fingerprint() == policy(protected=("b", "a")).fingerprint()
     assert policy().fingerprint() != policy(existing="append").fingerprint()
+
+
+def test_an_album_that_two_models_listened_to_gets_no_genre():
+    tracks = [Path(f"album/{n}.mp3") for n in range(3)]
+    other = replace(heard(Techno=0.9, House=0.1), model="model@2")
+    classifier = FakeClassifier(
+        {tracks[1]: DecodeError(tracks[1], "crashed", code="crashed"), tracks[2]: other}
+    )
+    tags = FakeTags()
+
+    outcomes = pipeline(tags, classifier).process_album(tracks)
+
+    assert [o.code for o in outcomes] == ["model replaced", "crashed", "model replaced"]
+    assert not tags.written
+
+
+@pytest.mark.parametrize("change", [{"genres": {TRACK: ("Doom",)}}, {"locked": True}])
+def test_a_tag_that_is_edited_while_the_track_is_listened_to_stays_though_size_and_time_are_the_same(change):
+    tags, journal = FakeTags(), FakeJournal()
+
+    class Slow(FakeClassifier):
+        def predict(self, path):
+            for name, value in change.items():
+                setattr(tags, name, value)
+            return super().predict(path)
+
+    outcome = pipeline(tags, Slow(), journal).process(TRACK)
+
+    assert (outcome.status, outcome.code, outcome.transient) == (Status.FAILED, "changed", True)
+    assert not tags.written
+    assert not journal.entries

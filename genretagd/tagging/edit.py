@@ -114,7 +114,7 @@ def misread(tags: Sequence[Tag], genres: Sequence[str]) -> Iterator[tuple[str, t
     for row in [tag.row for tag in tags if tag.values(tag.row.genre)]:
         for genre in genres:
             meant = row.genres(row.genre, (genre,))
-            if "; ".join(meant) != genre:  # an INFO list joins several so, which other readers leave as they are
+            if "; ".join(meant) != genre:  # so an INFO list joins several, and others read them as one
                 yield genre, meant
 
 
