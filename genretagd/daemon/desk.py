@@ -59,6 +59,8 @@ class Desk:
         Is told what became of each file.
     unsettle : callable
         Makes a path settle anew, because it changed while it was in hand.
+    wanted : callable
+        Whether a path is looked at by now: what says that it is not may have come since it was queued.
     clock, wall : callable
         Monotonic seconds, and seconds since the epoch.
     """
@@ -72,6 +74,7 @@ class Desk:
         look: Callable[[str], Look | None],
         told: Told,
         unsettle: Callable[[str], None],
+        wanted: Callable[[str], bool] = lambda _path: True,
         clock: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
     ) -> None:
@@ -81,6 +84,7 @@ class Desk:
         self._look = look
         self._told = told
         self._unsettle = unsettle
+        self._wanted = wanted
         self._wall = wall
         self.hanging = Hanging(clock=clock)
 
@@ -127,8 +131,8 @@ class Desk:
         Returns
         -------
         Outcome or None
-            None where there was nothing to do: it is gone, was dealt with, or changed meanwhile, or
-            was dropped, since the queue was closed.
+            None where there was nothing to do: it is gone, not wanted any more, was dealt with, or changed
+            meanwhile, or was dropped, since the queue was closed.
         """
         try:
             return self._work_on(task, process)
@@ -148,7 +152,7 @@ class Desk:
             return None
         with self.hanging.looking(task.version.device):
             before = self._look(task.path)
-            if before is None:
+            if before is None or not self._wanted(task.path):
                 return None
             judgement = self._judgement_for(task.path)
             # A link is never replaced by a file: what it leads to is tagged, and known by its own path.

@@ -16,6 +16,7 @@ from genretagd.daemon.hanging import answer_to
 from genretagd.errors import LedgerError, UsageError
 from genretagd.ledger.versions import Versions
 from genretagd.watcher.events import NoticeKind
+from genretagd.watcher.ignoring import IgnoreRules
 from genretagd.watcher.report import RootReport, RootSettings
 from genretagd.watcher.root import RootWatcher
 from genretagd.watcher.thread import RootThread
@@ -134,6 +135,13 @@ class Roots:
         """Look at everything again."""
         for thread in self._threads.values():
             thread.watcher.request_rescan()
+
+    def wants(self, path: str) -> bool:
+        """Return whether a file is looked at by the roots and the ignore files that there are now."""
+        for settings in self._threads:
+            if path.startswith(settings.path.rstrip("/") + "/"):
+                return IgnoreRules(settings.path, settings.ignore).wants(path)
+        return False
 
     def unsettle(self, path: str) -> None:
         """Make a file settle anew."""

@@ -147,6 +147,7 @@ class Service:
             look=lambda path: look_at(path, follow=self._follow),
             told=self._telling,
             unsettle=self._unsettle,
+            wanted=self._wants,
         )
         self._crew = Crew(engine, self._queue, desk)
         self._roots = Roots(desk, versions=versions, expect=self._crew.expect, news=self._hear_news)
@@ -228,8 +229,8 @@ class Service:
             self._serve(metrics)
             logs.start_logging(level=config.log.log_level, log_format=config.log.log_format)
             self._follow = config.library.symlinks
-            self._judging.use(engine)
             self._crew.renew(engine)
+            self._judging.use(engine)  # last: what was judged by the old counts as that, and is judged again
             self._roots.set(settings)
             self._roots.rescan()
             logs.say("info", "configuration and model were read again", event="reloaded")
@@ -252,6 +253,9 @@ class Service:
         before, self._metrics = self._metrics, metrics
         if before is not None and before is not metrics:
             before.close()
+
+    def _wants(self, path: str) -> bool:
+        return self._roots.wants(path)
 
     def _unsettle(self, path: str) -> None:
         self._roots.unsettle(path)

@@ -61,6 +61,25 @@ def test_roots_that_make_no_sense_are_refused(tmp_path: Path, roots: tuple[str, 
         root_settings(config)
 
 
+def test_what_is_wanted_is_asked_of_the_roots_and_the_ignore_files_that_there_are_now(
+    roots: Roots, tmp_path: Path
+) -> None:
+    album = tmp_path / "music" / "album"
+    album.mkdir(parents=True)
+    track = str(album / "a.mp3")
+    roots.set([RootSettings(str(tmp_path / "music"), mode="poll", ignore=("*.wav",))])
+    assert roots.wants(track)
+    assert not roots.wants(str(album / "a.wav"))
+    assert not roots.wants(str(tmp_path / "a.mp3"))
+    for name, content in ((".nomedia", ""), (".ndignore", ""), (".genretagdignore", "a.*")):
+        (album / name).write_text(content)
+        assert not roots.wants(track)
+        (album / name).unlink()
+    assert roots.wants(track)
+    roots.set([])
+    assert not roots.wants(track)
+
+
 def test_who_asks_how_the_roots_are_while_they_change_gets_an_answer(
     roots: Roots, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
