@@ -82,7 +82,7 @@ def _read(document: Document) -> Reading:
         described = layout(tag) if _is_touched(tag, "sync") else ()
         if described:
             fields[LAYOUT + tag.kind] = described
-    locks = [value for tag in tags if tag.row.lock for value in tag.values(tag.row.lock)]
+    locks = [value for tag in tags for value in _lock(tag)]
     return Reading(
         genres=genres,
         fields=fields,
@@ -141,6 +141,13 @@ def restored(document: Document, fields: Mapping[str, tuple[str, ...]]) -> list[
         else:
             result.append(tag)
     return result
+
+
+def _lock(tag: Tag) -> Iterator[str]:
+    """Yield the values of a lock, which a person may have typed in small letters."""
+    for element in tag.elements:
+        if tag.row.lock and element.name.casefold() == tag.row.lock.casefold():
+            yield from tag.row.decode(element.name, element.raw)
 
 
 def _speaks(tag: Tag) -> bool:

@@ -6,6 +6,7 @@ from pathlib import Path
 from uuid import UUID
 
 import mediafile
+import mutagen
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -195,6 +196,21 @@ def test_a_tag_that_says_something_is_written_in_place_of_a_new_one(
     tag(path, NEW)
     assert store.read_genres(path).format == case.stand_in
     assert _kinds(path) == before
+
+
+@pytest.mark.parametrize("name", ["mp3.mp3", "flac.flac", "vorbis.ogg", "aac.m4a", "wma.wma", "ape.ape"])
+def test_a_lock_in_small_letters_is_seen(name: str, tmp_path: Path, store: FileTagStore) -> None:
+    path = tmp_path / name
+    path.write_bytes((FORMATS / name).read_bytes())
+    file = mutagen.File(path)
+    if name == "mp3.mp3":
+        file.tags.add(TXXX(encoding=3, desc="genretagd_lock", text=["1"]))
+    elif name == "aac.m4a":
+        file.tags["----:com.apple.iTunes:genretagd_lock"] = [b"1"]
+    else:
+        file.tags["genretagd_lock"] = "1"
+    file.save()
+    assert store.read_genres(path).locked
 
 
 def test_a_lock_in_any_tag_is_seen(tmp_path: Path, store: FileTagStore) -> None:
