@@ -12,7 +12,7 @@ from typing import Final
 
 from genretagd.config import Config, did_you_mean, load_folder_config
 from genretagd.decision import DecisionPolicy
-from genretagd.domain import ExistingPolicy, WriteOptions
+from genretagd.domain import ExistingPolicy, FileVersion, WriteOptions
 from genretagd.errors import ConfigError, TagError
 from genretagd.serial import to_json
 
@@ -77,7 +77,7 @@ class FolderPolicies:
     """The policy in force per folder: the user's, as the ``.genretagd.toml`` files above it override it.
 
     The files of all parent directories apply, the nearest one last. A file is read once and again
-    when its modification time changes. Safe for several threads: a race reads a file twice.
+    when it changes. Safe for several threads: a race reads a file twice.
 
     Parameters
     ----------
@@ -93,7 +93,7 @@ class FolderPolicies:
     def __init__(self, config: Config) -> None:
         self.labels: dict[str, Path] = {}
         self._base = config
-        self._policies: dict[tuple[tuple[Path, int], ...], Policy] = {}
+        self._policies: dict[tuple[tuple[Path, FileVersion, int], ...], Policy] = {}
 
     def __call__(self, path: Path, /) -> Policy:
         """Return the policy in force for a track.
@@ -109,16 +109,21 @@ class FolderPolicies:
         for folder in reversed(absolute.parents):
             file = folder / FOLDER_CONFIG
             try:
-                found.append((file, file.stat().st_mtime_ns))
-            except (FileNotFoundError, NotADirectoryError):
+                status = file.stat()
+                found.append((file, FileVersion.of(status), status.st_ctime_ns))
+            except NotADirectoryError:
                 continue
+            except FileNotFoundError as exc:
+                if os.path.islink(file):  # noqa: PTH114 - must not fail
+                    problem = f"{file}: leads nowhere, mend the link or remove it"
+                    raise TagError(path, problem, code="folder configuration", transient=True) from exc
             except OSError as exc:
                 problem = f"{file}: cannot be looked for ({exc.strerror})"
                 raise TagError(path, problem, code="folder configuration", transient=True) from exc
         key = tuple(found)
         if key not in self._policies:
             config = self._base
-            for file, _ in found:
+            for file, *_ in found:
                 try:
                     config = load_folder_config(file, config)
                 except ConfigError as exc:

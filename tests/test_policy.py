@@ -97,6 +97,23 @@ def test_a_changed_folder_configuration_is_read_again(library: Path) -> None:
     assert policy_for(library / "loud" / "1.mp3").existing == "keep"
 
 
+def test_a_folder_configuration_that_changed_within_one_tick_of_the_clock_is_read_again(
+    library: Path,
+) -> None:
+    policy_for, file = FolderPolicies(Config()), library / "plain" / FOLDER_CONFIG
+    for text, existing in (("", "keep"), ('[tags]\nexisting = "append"\n', "append")):
+        file.write_text(text)
+        os.utime(file, ns=(5, 5))
+        assert policy_for(library / "plain" / "1.mp3").existing == existing
+
+
+def test_a_folder_configuration_that_is_a_link_to_nowhere_protects_its_tracks(library: Path) -> None:
+    (library / "plain" / FOLDER_CONFIG).symlink_to(library / "not mounted")
+    with pytest.raises(TagError, match="leads nowhere") as caught:
+        FolderPolicies(Config())(library / "plain" / "album" / "1.mp3")
+    assert caught.value.transient
+
+
 def test_where_a_folder_configuration_cannot_be_looked_for_it_is_not_taken_for_missing(
     library: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
