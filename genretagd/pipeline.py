@@ -125,7 +125,7 @@ class Pipeline:
         """
         policy = self._policy_for(path)
         tag = self._tags.read_genres(path)
-        existing = tuple(g for g in tag.genres if g.casefold() not in policy.placeholders)
+        existing = tuple(g for g in tag.genres if not policy.is_placeholder(g))
         if tag.locked:
             return _kept(path, tag, "locked by a tag of its own", "locked")
         if existing and policy.existing == "keep":
@@ -158,7 +158,7 @@ class Pipeline:
 
         after = combine(candidate.existing, decision.names, policy.existing)
         known = {genre.casefold() for genre in after}
-        kept = [g for g in tag.genres if g.casefold() in policy.protected and g.casefold() not in known]
+        kept = [g for g in tag.genres if policy.protects(g) and g.casefold() not in known]
         after = (*after, *kept)
         if after == tag.genres:
             return replace(outcome, status=Status.KEPT, reason="has this genre already", code="same genre")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
+import unicodedata
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -18,13 +20,16 @@ from genretagd.serial import to_json
 
 FOLDER_CONFIG: Final = ".genretagd.toml"
 
+_JOINED: Final = re.compile(r"[;,/|\\\0]")
+"""What programs put between several genres in one value."""
+
 
 @dataclass(frozen=True, slots=True)
 class Policy:
     """Everything that decides what becomes of a track, besides the track and the model.
 
-    `placeholders` and `protected` are compared without case. `album` is about the tracks of a folder
-    that are at hand together.
+    `placeholders` and `protected` are folded, see `is_placeholder` and `protects`. `album` is about the
+    tracks of a folder that are at hand together.
     """
 
     decision: DecisionPolicy
@@ -49,12 +54,21 @@ class Policy:
                 genre_names=config.genres,
             ),
             existing=tags.existing,
-            placeholders=frozenset(genre.casefold() for genre in tags.placeholders),
-            protected=frozenset(genre.casefold() for genre in tags.protected),
+            placeholders=frozenset(map(_folded, tags.placeholders)),
+            protected=frozenset(map(_folded, tags.protected)),
             write=WriteOptions(mtime=tags.mtime, hardlinks=tags.hardlinks, id3v1=tags.id3v1),
             provenance=tags.provenance,
             album=wanted.album,
         )
+
+    def is_placeholder(self, genre: str) -> bool:
+        """Return whether a genre counts as absent."""
+        return _folded(genre) in self.placeholders
+
+    def protects(self, genre: str) -> bool:
+        """Return whether a genre is never removed: itself, or one of several that a program joined in it."""
+        parts = (genre, *(part.strip() for part in _JOINED.split(genre)))
+        return not self.protected.isdisjoint(map(_folded, parts))
 
     def fingerprint(self) -> str:
         """Return a short hash that changes whenever the policy would treat a track by itself differently."""
@@ -62,6 +76,11 @@ class Policy:
         values |= {name: sorted(values[name]) for name in ("placeholders", "protected")}
         text = json.dumps(to_json(values), sort_keys=True)
         return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:16]
+
+
+def _folded(genre: str) -> str:
+    """Return what two ways to write a genre have in common: case and accents may be stored differently."""
+    return unicodedata.normalize("NFC", genre.casefold())
 
 
 def unknown_labels(names: Iterable[str], labels: Iterable[str]) -> Iterator[str]:

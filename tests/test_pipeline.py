@@ -333,3 +333,20 @@ def test_a_tag_that_is_edited_while_the_track_is_listened_to_stays_though_size_a
     assert (outcome.status, outcome.code, outcome.transient) == (Status.FAILED, "changed", True)
     assert not tags.written
     assert not journal.entries
+
+
+@pytest.mark.parametrize(
+    "found", ["Música", "mu\u0301sica", "MÚSICA", "Pop; Música", "Música/Fado", "Pop, música", "a\\Música|b"]
+)
+def test_a_protected_genre_stays_however_it_is_written_and_whatever_it_is_joined_with(found):
+    tags = FakeTags({TRACK: (found,)})
+
+    outcome = pipeline(tags, existing="replace", protected=("M\u00fasica",)).process(TRACK)
+
+    assert outcome.after == ("Rock", found)
+
+
+def test_a_placeholder_counts_as_absent_however_its_accents_are_stored_but_not_joined_with_others():
+    for found, status in (("Ge\u0301nero", Status.TAGGED), ("Género; Pop", Status.KEPT)):
+        tags = FakeTags({TRACK: (found,)})
+        assert pipeline(tags, placeholders=("G\u00e9nero",)).process(TRACK).status is status
