@@ -1,14 +1,16 @@
 """Which files below a root are looked at: names, litter of other programs, and ignore files."""
 
 # Paths are plain strings here: a Path per file costs more than looking at the file.
-# ruff: noqa: PTH116, PTH122, PTH123
+# ruff: noqa: PTH114, PTH116, PTH122, PTH123
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import os
 import re
 import stat
+import unicodedata
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -48,6 +50,7 @@ MARKERS: Final = frozenset({IGNORE_FILE, OTHER_IGNORE_FILE, STOP_FILE, FOLDER_CO
 """Files that say what is done in a folder; when one comes or goes, everything is looked at again."""
 
 CACHED_DIRECTORIES: Final = 20_000
+LONGEST_IGNORE_FILE: Final = 1 << 20
 
 
 def is_audio_name(name: str, suffixes: Collection[str] = AUDIO_SUFFIXES) -> bool:
@@ -72,7 +75,7 @@ class DirectoryRules:
     def ignore(self, path: str, *, directory: bool = False) -> bool:
         """Return whether the patterns ignore a path; the innermost file that mentions it decides."""
         for base, spec in reversed(self.specs):
-            relative = path[len(base.rstrip("/")) + 1 :] + ("/" if directory else "")
+            relative = _composed(path[len(base.rstrip("/")) + 1 :] + ("/" if directory else ""))
             decided = spec.check_file(relative).include
             if decided is not None:
                 return bool(decided)
@@ -92,7 +95,7 @@ class IgnoreRules:
     patterns : sequence of str
         gitignore-style patterns relative to the root.
     warn : callable
-        Told once of each line of an ignore file that is no pattern.
+        Told once of each ignore file that cannot be read, and of each line of one that is no pattern.
     """
 
     def __init__(
@@ -140,7 +143,14 @@ class IgnoreRules:
             return None
         specs = outer.specs
         for name in (OTHER_IGNORE_FILE, IGNORE_FILE):
-            lines = _lines(f"{directory}/{name}")
+            try:
+                lines = _lines(f"{directory}/{name}")
+            except OSError as exc:  # what it would keep us from is not known
+                reason = exc.strerror or str(exc)
+                self._warn_once(
+                    f"{directory}/{name}: cannot be read ({reason}), its directory is passed over"
+                )
+                return None
             if lines is None:
                 continue
             if name == OTHER_IGNORE_FILE and not any(line.strip() for line in lines):
@@ -151,6 +161,7 @@ class IgnoreRules:
     def _spec(self, lines: Sequence[str], where: str) -> GitIgnoreSpec:
         from pathspec import GitIgnoreSpec  # noqa: PLC0415 - most libraries have no patterns
 
+        lines = [_composed(line) for line in lines]
         with contextlib.suppress(*NO_PATTERN):
             return GitIgnoreSpec.from_lines(lines)
         return GitIgnoreSpec.from_lines(self._readable(lines, where))
@@ -172,12 +183,31 @@ class IgnoreRules:
             self._warn(text)
 
 
+def _composed(text: str) -> str:
+    """Return text with its accents stored as people type them; macOS stores them otherwise in names."""
+    return text if text.isascii() else unicodedata.normalize("NFC", text)
+
+
 def _lines(path: str) -> list[str] | None:
+    """Return the lines of an ignore file, None where there is none, or nothing there can be looked at.
+
+    Raises
+    ------
+    OSError
+        There is one that cannot be read.
+    """
     try:
         status = os.stat(path)
-        if not stat.S_ISREG(status.st_mode) or status.st_size > 1 << 20:
-            return None
-        with open(path, encoding="utf-8", errors="surrogateescape") as file:
-            return file.read().splitlines()
     except OSError:
+        if os.path.islink(path):
+            raise
         return None
+    if not stat.S_ISREG(status.st_mode):
+        return None
+    if status.st_size > LONGEST_IGNORE_FILE:
+        raise OSError(f"longer than {LONGEST_IGNORE_FILE >> 20} MiB")
+    with open(path, "rb") as file:
+        data = file.read()
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):  # as Windows calls "Unicode"
+        return data.decode("utf-16", "replace").splitlines()
+    return data.decode("utf-8-sig", "surrogateescape").splitlines()

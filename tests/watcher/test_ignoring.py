@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import errno
+import unicodedata
+
 import pytest
 
 from genretagd.watcher.ignoring import IgnoreRules, is_audio_name, is_directory_name
@@ -99,6 +102,49 @@ def test_a_line_that_is_no_pattern_is_told_once_taken_literally_and_leaves_the_o
         rules.clear()
     (text,) = told
     assert text.startswith(f'{tree}/{name}: "{line}" is no pattern')
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_an_ignore_file_as_windows_writes_it_holds_from_its_first_line_on(tree, encoding):
+    (tree / ".genretagdignore").write_bytes("*.mp3\r\nÄ.*\r\n".encode(encoding))
+    assert not wants(tree, "a/x.mp3")
+    assert not wants(tree, "a/Ä.wav")
+    assert wants(tree, "a/x.wav")
+
+
+@pytest.mark.parametrize("form", ["NFC", "NFD"])
+@pytest.mark.parametrize("other", ["NFC", "NFD"])
+def test_a_pattern_holds_however_the_accents_of_a_name_are_stored(tree, form, other):
+    pattern, name = (unicodedata.normalize(one, "Música/") for one in (form, other))
+    assert not wants(tree, f"{name}x.mp3", [pattern])
+    (tree / ".genretagdignore").write_text(f"{pattern}\n")
+    assert not wants(tree, f"{name}x.mp3")
+
+
+@pytest.mark.parametrize("name", [".genretagdignore", ".ndignore"])
+@pytest.mark.parametrize("how", ["too long", "a link to nowhere", "not readable"])
+def test_the_directory_of_an_ignore_file_that_cannot_be_read_is_passed_over(tree, name, how, monkeypatch):
+    file = tree / "a" / name
+    if how == "too long":
+        file.write_text("#" * (1 << 20) + "\n")
+    elif how == "a link to nowhere":
+        file.symlink_to(tree / "not mounted")
+    else:
+        file.write_text("*.mp3\n")
+        monkeypatch.setattr("builtins.open", denied)
+    told = []
+    rules = IgnoreRules(str(tree), warn=told.append)
+    assert [rules.wants(f"{tree}/{path}") for path in ("a/x.mp3", "a/b/x.mp3", "c/x.mp3")] == [
+        False,
+        False,
+        True,
+    ]
+    (text,) = told
+    assert "cannot be read" in text
+
+
+def denied(*_arguments, **_options):
+    raise PermissionError(errno.EACCES, "Permission denied")
 
 
 def test_patterns_hold_below_the_root_of_the_file_system_too():
