@@ -7,7 +7,7 @@ import json
 import os
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Final
@@ -90,6 +90,17 @@ def unknown_labels(names: Iterable[str], labels: Iterable[str]) -> Iterator[str]
         if name not in known:
             hint = did_you_mean(name, known) or f", its labels are {', '.join(known)}"
             yield f'genres: the model has no label "{name}", its name is never used{hint}'
+
+
+def of_target(policy_for: Callable[[Path], Policy], path: Path) -> Policy:
+    """Return the policy for a track by its own folder, where a link in another one leads to it.
+
+    Raises
+    ------
+    TagError
+        See `FolderPolicies`.
+    """
+    return policy_for(Path(os.path.realpath(path)) if path.is_symlink() else path)
 
 
 class FolderPolicies:

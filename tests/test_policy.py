@@ -10,7 +10,7 @@ import pytest
 from genretagd.config import Config
 from genretagd.config.schema import FOLDER_SECTIONS, SECTIONS
 from genretagd.errors import TagError
-from genretagd.policy import FOLDER_CONFIG, FolderPolicies, Policy
+from genretagd.policy import FOLDER_CONFIG, FolderPolicies, Policy, of_target
 
 OTHERWISE = {
     "decision": {
@@ -85,6 +85,14 @@ def test_a_folder_does_not_decide_for_a_neighbour_that_is_named_from_within_it(
     policy_for = FolderPolicies(Config())
     assert policy_for(Path("../../plain/1.mp3")).existing == "keep"
     assert policy_for(library / "plain" / ".." / "loud" / "1.mp3").existing == "replace"
+
+
+def test_a_link_to_a_track_is_subject_to_the_folder_of_the_track(library: Path) -> None:
+    (library / "quiet" / "album" / "1.mp3").touch()
+    (library / "loud" / "link.mp3").symlink_to(Path("..") / "quiet" / "album" / "1.mp3")
+    policy_for = FolderPolicies(Config())
+    assert of_target(policy_for, library / "loud" / "link.mp3").existing == "keep"
+    assert of_target(policy_for, library / "loud" / "2.mp3").existing == "replace"
 
 
 def test_a_changed_folder_configuration_is_read_again(library: Path) -> None:

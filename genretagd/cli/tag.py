@@ -49,7 +49,7 @@ def _tag(
     from genretagd.cli.output import Reporter
     from genretagd.cli.running import in_units, make_pool, run
     from genretagd.pipeline import Pipeline
-    from genretagd.policy import FolderPolicies
+    from genretagd.policy import FolderPolicies, of_target
     from genretagd.workers.pool import Worker
 
     policy_for = FolderPolicies(config)
@@ -63,7 +63,7 @@ def _tag(
             pipeline = Pipeline(
                 tags=worker,
                 classifier=worker,
-                policy_for=policy_for,
+                policy_for=lambda track: of_target(policy_for, track),
                 journal=records.journal if records else None,
                 wrote=wrote,
                 tell=records.tell if records else _nothing,

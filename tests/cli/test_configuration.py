@@ -76,3 +76,14 @@ def test_a_directory_to_watch_is_not_looked_at_by_the_command_line_since_a_look_
     monkeypatch.setattr("genretagd.logs.start_logging", lambda **_options: None)
     assert genretagd("watch", "/nas").status == 0
     assert "/nas" not in looked_at
+
+
+def test_a_track_s_own_folder_decides_about_it_though_a_link_in_another_leads_to_it(genretagd, album):
+    genretagd("tag", album, "--min-confidence", 0)
+    (album / ".genretagd.toml").write_text('[tags]\nexisting = "keep"\n')
+    link = album.parent / "link.mp3"
+    link.symlink_to(album / "mp3.mp3")
+
+    [found] = genretagd("tag", link, "--existing", "append", "--genre", "Rock=Doom", "--json").objects
+
+    assert (found["status"], found["code"]) == ("kept", "has genre")
