@@ -110,6 +110,7 @@ def _flag(name: str) -> Any:
         wanted = str  # made a path where that of the file is, with the same checks
     elif typing.get_origin(wanted) is tuple:
         wanted = list[typing.get_args(wanted)[0]]  # type: ignore[misc]
+        text += "; repeat it for several"
     flag = "--" + name.replace("_", "-")
     names = (f"{flag}/--no-{flag[2:]}",) if wanted is bool else _FURTHER_NAMES.get(name, (flag,))
     told = text[0].upper() + text[1:] + "."

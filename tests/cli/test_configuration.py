@@ -87,3 +87,9 @@ def test_a_track_s_own_folder_decides_about_it_though_a_link_in_another_leads_to
     [found] = genretagd("tag", link, "--existing", "append", "--genre", "Rock=Doom", "--json").objects
 
     assert (found["status"], found["code"]) == ("kept", "has genre")
+
+
+def test_a_flag_that_takes_one_of_several_says_so(genretagd):
+    shown = " ".join(genretagd("tag", "--help").out.split())
+
+    assert shown.count("repeat it for several.") == 3  # placeholders, protected, ignore
