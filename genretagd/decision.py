@@ -134,7 +134,9 @@ def combine(existing: Sequence[str], decided: Sequence[str], policy: ExistingPol
         return tuple(existing)
     if policy == "append":
         known = {genre.casefold() for genre in existing}
-        return (*existing, *(genre for genre in decided if genre.casefold() not in known))
+        # A name that joins several is read as these from an INFO list, and would be added again each time.
+        new = ((genre, genre.casefold()) for genre in decided)
+        return (*existing, *(g for g, name in new if name not in known and not {*name.split("; ")} <= known))
     return tuple(decided)
 
 

@@ -160,6 +160,12 @@ def test_existing_and_decided_genres_combine_as_the_policy_says(existing, policy
     assert combine(existing, ("Rock",), policy) == expected
 
 
+def test_a_name_that_joins_several_genres_is_not_added_to_these():
+    assert combine(("Doom",), ("Rap; Hip-Hop",), "append") == ("Doom", "Rap; Hip-Hop")
+    assert combine(("Doom", "rap", "hip-hop"), ("Rap; Hip-Hop",), "append") == ("Doom", "rap", "hip-hop")
+    assert combine(("Doom", "Rap; Hip-Hop"), ("rap; hip-hop",), "append") == ("Doom", "Rap; Hip-Hop")
+
+
 def test_an_album_s_prediction_is_the_mean_over_the_tracks_that_could_be_judged():
     silent = prediction({}, peak_dbfs=-math.inf, seconds=2)
     mean = average([prediction({"Rock": 1.0, "Pop": 0.0}), prediction({"Rock": 0.5, "Pop": 0.5}), silent])
