@@ -72,7 +72,8 @@ def decide(prediction: Prediction, policy: DecisionPolicy) -> Decision:
 
     ranked = prediction.ranked()
     best, probability = ranked[0]
-    confidence = probability * (1.0 - prediction.outside)
+    inside = 1.0 - prediction.outside
+    confidence = probability * inside
     threshold = policy.min_confidence
     if threshold is None:
         threshold = prediction.min_confidence
@@ -88,7 +89,6 @@ def decide(prediction: Prediction, policy: DecisionPolicy) -> Decision:
             detail = f"{best} {probability:.0%}, {ranked[1][0]} {ranked[1][1]:.0%}"
             return Abstention(AbstentionReason.MARGIN, detail, confidence)
 
-    inside = 1.0 - prediction.outside
     eligible = [label for label, p in ranked if p >= probability / 2 and p * inside >= threshold]
     names = _names(eligible, policy)
     if not names:

@@ -59,6 +59,13 @@ class FileVersion:
         return cls(status.st_dev, status.st_ino, status.st_size, mtime_ns)
 
 
+def written_at(path: Path) -> Path:
+    """Return what a write of a track replaces: itself, or what it links to, since no link becomes a file."""
+    return Path(os.path.realpath(path)) if path.is_symlink() else path
+
+
+MOST_EXCERPTS: Final = 100
+"""Of a track, that a bundle may ask for."""
 SHORTEST_SECONDS: Final = 0.5
 """Shorter remains of an excerpt are dropped, unless the whole track is no longer."""
 SILENCE_DBFS: Final = -90.0

@@ -14,7 +14,7 @@ from typing import Final
 
 from genretagd.config import Config, did_you_mean, load_folder_config
 from genretagd.decision import DecisionPolicy
-from genretagd.domain import ExistingPolicy, FileVersion, WriteOptions
+from genretagd.domain import ExistingPolicy, FileVersion, WriteOptions, written_at
 from genretagd.errors import ConfigError, TagError
 from genretagd.serial import to_json
 
@@ -100,7 +100,7 @@ def of_target(policy_for: Callable[[Path], Policy], path: Path) -> Policy:
     TagError
         See `FolderPolicies`.
     """
-    return policy_for(Path(os.path.realpath(path)) if path.is_symlink() else path)
+    return policy_for(written_at(path))
 
 
 class FolderPolicies:

@@ -9,13 +9,14 @@ from typing import Annotated
 import typer
 
 from genretagd.cli import options as o
+from genretagd.domain import MOST_EXCERPTS
 
 
 def spectrogram(
     dataset: Annotated[Path, typer.Argument(metavar="DATASET", help="Folder of genre folders with audio.")],
     output: Annotated[Path, typer.Argument(metavar="OUT", help="Where one folder per genre is written.")],
     excerpts: Annotated[
-        int, typer.Option(min=1, max=100, help="At most so many excerpts of 30 s per track.")
+        int, typer.Option(min=1, max=MOST_EXCERPTS, help="At most so many excerpts of 30 s per track.")
     ] = 3,
     jobs: o.Jobs = 0,
 ) -> None:

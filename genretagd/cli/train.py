@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from genretagd.cli import options as o
+from genretagd.domain import MOST_EXCERPTS
 from genretagd.errors import UsageError
 
 
@@ -60,7 +61,7 @@ def train(
         float, typer.Option(min=0.0, max=1.0, help="Share of right decisions to choose the threshold for.")
     ] = 0.85,
     excerpts: Annotated[
-        int, typer.Option(min=1, max=100, help="Excerpts per track to learn from and listen to.")
+        int, typer.Option(min=1, max=MOST_EXCERPTS, help="Excerpts per track to learn from and listen to.")
     ] = 3,
     name: Annotated[
         str | None, typer.Option(help="Name of the model; the bundle's directory if not given.")

@@ -13,7 +13,7 @@ from typing import Final, Protocol
 
 from genretagd.daemon.hanging import Hanging
 from genretagd.daemon.queue import Task, WorkQueue, retry_seconds
-from genretagd.domain import UNWRITABLE_DIRECTORY, Outcome, Status
+from genretagd.domain import UNWRITABLE_DIRECTORY, Outcome, Status, written_at
 from genretagd.errors import GenretagdError, LedgerError
 from genretagd.ledger.versions import MAX_ATTEMPTS, Judgement, Recorded, Versions
 from genretagd.settling import Look, Settled
@@ -155,8 +155,7 @@ class Desk:
             if before is None or not self._wanted(task.path):
                 return None
             judgement = self._judgement_for(task.path)
-            # A link is never replaced by a file: what it leads to is tagged, and known by its own path.
-            path = os.path.realpath(task.path) if os.path.islink(task.path) else task.path  # noqa: PTH114
+            path = os.fspath(written_at(Path(task.path)))  # by which it is known
             recorded = self._recorded(path, before, judgement)
             if recorded is not None and _holds_good_still(recorded):
                 return None

@@ -138,16 +138,12 @@ class Roots:
 
     def wants(self, path: str) -> bool:
         """Return whether a file is looked at by the roots and the ignore files that there are now."""
-        for settings in self._threads:
-            if path.startswith(settings.path.rstrip("/") + "/"):
-                return IgnoreRules(settings.path, settings.ignore).wants(path)
-        return False
+        return any(IgnoreRules(one.path, one.ignore).wants(path) for one, _ in self._above(path))
 
     def unsettle(self, path: str) -> None:
         """Make a file settle anew."""
-        for settings, thread in self._threads.items():
-            if path.startswith(settings.path.rstrip("/") + "/"):
-                thread.watcher.inbox.put(NoticeKind.FILE, path)
+        for _, thread in self._above(path):
+            thread.watcher.inbox.put(NoticeKind.FILE, path)
 
     def reports(self) -> list[RootReport]:
         """Return how each root is."""
@@ -157,6 +153,10 @@ class Roots:
     def waiting(self) -> int:
         """How many files wait to be whole."""
         return sum(report.waiting for report in self.reports())
+
+    def _above(self, path: str) -> list[tuple[RootSettings, RootThread]]:
+        """Return the root that a path lies below, if there is one: no root lies in another."""
+        return [(s, t) for s, t in self._threads.items() if path.startswith(s.path.rstrip("/") + "/")]
 
     def _started(self, settings: RootSettings) -> RootThread:
         thread = RootThread(lambda wake: self._make(settings, wake), name=f"root {settings.path}")

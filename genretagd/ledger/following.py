@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sqlite3
 from pathlib import Path
 
 from genretagd.domain import FileVersion
+from genretagd.ledger.change import dump
 from genretagd.ledger.schema import stored_inode, stored_path
-from genretagd.serial import to_json
 
 
 def follow(connection: sqlite3.Connection, old: Path, new: Path) -> None:
@@ -42,5 +41,5 @@ def follow(connection: sqlite3.Connection, old: Path, new: Path) -> None:
     connection.execute(
         "UPDATE changes SET version_after = ? WHERE path = ? AND json_extract(version_after, '$.size') = ?"
         " AND json_extract(version_after, '$.mtime_ns') = ?",
-        (json.dumps(to_json(now)), absolute[0], now.size, now.mtime_ns),
+        (dump(now), absolute[0], now.size, now.mtime_ns),
     )

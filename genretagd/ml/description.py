@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import Any
 
-from genretagd.domain import SHORTEST_SECONDS
+from genretagd.domain import MOST_EXCERPTS, SHORTEST_SECONDS
 from genretagd.ml.checks import Checker
 from genretagd.ml.frontend import FrontEnd, PatchGeometry
 
@@ -66,7 +66,7 @@ def parse_excerpts(checker: Checker, content: Any) -> ExcerptChoice:
     names = names_of(ExcerptChoice)
     table = checker.table("excerpts", content, known=names, required=names)
     return ExcerptChoice(
-        count=checker.whole("excerpts.count", table.get("count"), 1, 100),
+        count=checker.whole("excerpts.count", table.get("count"), 1, MOST_EXCERPTS),
         seconds=checker.number("excerpts.seconds", table.get("seconds"), SHORTEST_SECONDS, 600.0),
     )
 

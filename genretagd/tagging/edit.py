@@ -8,6 +8,7 @@ from typing import Final
 
 from genretagd.domain import Id3v1Policy, Provenance
 from genretagd.tagging.elements import DamagedError, Document, Tag, from_layout, layout, with_values
+from genretagd.tagging.fields import JOINED
 
 LAYOUT: Final = "_"
 """Field names that begin with this hold what restoring exactly needs; they are no values to compare."""
@@ -114,7 +115,7 @@ def misread(tags: Sequence[Tag], genres: Sequence[str]) -> Iterator[tuple[str, t
     for row in [tag.row for tag in tags if tag.values(tag.row.genre)]:
         for genre in genres:
             meant = row.genres(row.genre, (genre,))
-            if "; ".join(meant) != genre:  # so an INFO list joins several, and others read them as one
+            if JOINED.join(meant) != genre:  # so an INFO list joins several, and others read them as one
                 yield genre, meant
 
 

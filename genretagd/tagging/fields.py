@@ -138,11 +138,12 @@ def _asf_record(_name: str, raw: bytes) -> tuple[str, ...]:
     return (store.asf_value(int.from_bytes(raw[6:8], "little"), raw[start:]),)
 
 
-_JOINED: Final = "; "
+JOINED: Final = "; "
+"""Between the genres of an INFO list, which has room for one value."""
 
 
 def _info_encode(name: str, wanted: Sequence[str]) -> list[bytes]:
-    text = _JOINED.join(wanted).encode() + b"\0"
+    text = JOINED.join(wanted).encode() + b"\0"
     return [name.encode("ascii") + len(text).to_bytes(4, "little") + text + bytes(len(text) % 2)]
 
 
@@ -211,7 +212,7 @@ INFO_ROW: Final = FieldRow(
     genre_names=("IGNR",),
     encode=_info_encode,
     decode=_info_decode,
-    genres=lambda _name, found: tuple(genre for text in found for genre in text.split(_JOINED) if genre),
+    genres=lambda _name, found: tuple(genre for text in found for genre in text.split(JOINED) if genre),
     plain=MappingProxyType({"program": "ISFT"}),
 )
 

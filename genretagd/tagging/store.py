@@ -8,12 +8,20 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from genretagd.domain import FileVersion, GenreTag, Provenance, TagChange, WriteOptions, unfit_genre
+from genretagd.domain import (
+    FileVersion,
+    GenreTag,
+    Provenance,
+    TagChange,
+    WriteOptions,
+    unfit_genre,
+    written_at,
+)
 from genretagd.errors import FileChangedError, TagError, WriteRefusedError
 from genretagd.tagging import detect, edit, safe, temps
 from genretagd.tagging.elements import DamagedError, Document, ProtectedError, Tag, UnsupportedError
 from genretagd.tagging.splice import Splice, Window, normalised
-from genretagd.tagging.sweeping import being_written, directory_of, half_written, sweep, written_at
+from genretagd.tagging.sweeping import being_written, directory_of, half_written, sweep
 from genretagd.tagging.verify import Intention, check_copy
 
 Choose = Callable[[Document], Sequence[Tag]]

@@ -7,12 +7,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from genretagd.domain import written_at
 from genretagd.tagging import inplace, temps
-
-
-def written_at(path: Path) -> Path:
-    """Return what a write of a track replaces: itself, or what it links to."""
-    return Path(os.path.realpath(path)) if path.is_symlink() else path
 
 
 def directory_of(path: Path) -> Path:

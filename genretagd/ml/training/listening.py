@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from genretagd.ml.bundle import Bundle
 from genretagd.ml.classifier import Classifier
+from genretagd.ml.decode import plan_excerpts
 from genretagd.ml.frontend import scale
 from genretagd.ml.training.listener import Listener
 from genretagd.ml.training.material import Pictures
@@ -56,7 +57,7 @@ def as_heard(excerpts: Sequence[NDArray[np.float32]], *, bundle: Bundle) -> list
             found.append(excerpt)
             continue
         seconds = (frames + 1) * front_end.hop_length / front_end.sr  # 387 columns count as 30 s
-        number = max(1, min(most, int(seconds / choice.seconds)))
+        number = len(plan_excerpts(seconds, count=most, seconds=choice.seconds))
         centres = (np.arange(number) + 0.5) / number * frames
         starts = np.clip(np.rint(centres - width / 2), 0, frames - width).astype(int)
         found += [scale(excerpt[:, start : start + width]) for start in starts]
