@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tag_bytes import flac_blocks, flac_file, ogg_crc, ogg_pages, wav_odd
+from tag_bytes import flac_blocks, flac_file, ogg_crc, ogg_pages, wav_chunk, wav_odd
 from tag_cases import CASES, OLD, Case
 from tag_layouts import mp4_two_frees
-from tag_streams import apev2, genre_frame, id3_tag, raw
+from tag_streams import apev2, genre_frame, id3_frames, id3_tag, raw
 
 from genretagd.domain import Provenance, TagChange, WriteOptions
 from genretagd.errors import TagError
@@ -193,6 +193,24 @@ def test_the_size_that_a_wav_header_states_stays_true(name: str, place: Place, t
     data = path.read_bytes()
     stated = data[20:28] if data[:4] == b"RF64" else data[4:8]
     assert int.from_bytes(stated, "little") + 8 == len(data)
+
+
+@pytest.mark.parametrize("claimed", [0, 1000, None], ids=["unfinished", "wrapped", "chunk-beyond"])
+def test_a_file_that_goes_on_beyond_its_stated_end_is_left_alone(
+    claimed: int | None, tmp_path: Path, store: FileTagStore
+) -> None:
+    data = raw("wav.wav")
+    at = data.index(b"data") + 4
+    if claimed is None:
+        data += wav_chunk(b"id3 ", id3_tag(3, *id3_frames(3)))
+    else:  # sizes of 32 bits that were never set, or went round once
+        sizes = ((at + 4 + claimed - 8).to_bytes(4, "little"), claimed.to_bytes(4, "little"))
+        data = data[:4] + sizes[0] + data[8:at] + sizes[1] + data[at + 4 :]
+    path = tmp_path / "track.wav"
+    path.write_bytes(data)
+    with pytest.raises(TagError, match="longer than its header says") as caught:
+        store.read_genres(path)
+    assert caught.value.code == "corrupt"
 
 
 def test_the_genre_of_an_info_list_is_kept_in_step(place: Place, tag: Tag, store: FileTagStore) -> None:

@@ -12,6 +12,7 @@ from genretagd.tagging.formats import id3v2
 from genretagd.tagging.splice import Splice, Window
 
 _ENDLESS: Final = 0xFFFFFFFF
+_LONGEST_BLANK: Final = 1 << 16
 _DSF_HEAD: Final = 28
 _EMPTY: Final = "empty"
 _EDITED_MASTER: Final = {b"DITI": "title", b"DIAR": "artist"}
@@ -172,6 +173,9 @@ def parse(window: Window, dialect: Dialect) -> ChunkFile:
     end = dialect.head + size
     if end > window.size:
         raise DamagedError("the file is shorter than its header says")
+    beyond = window.read(end, _LONGEST_BLANK + 1)
+    if any(beyond) or len(beyond) > _LONGEST_BLANK:  # sound, or a tag: a chunk would come in front of it
+        raise DamagedError("the file is longer than its header says")
     chunks = []
     while position + dialect.head <= end:
         chunk = _chunk_at(window, dialect, position, data_size if ds64 else None)
