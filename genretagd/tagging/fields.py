@@ -87,8 +87,12 @@ def _called(*names: str) -> Mapping[str, str]:
     return MappingProxyType(dict(zip(_PLAIN, names, strict=False)))
 
 
-def id3v2_row(version: int, *, plain_sizes: bool = False) -> FieldRow:
-    """Return the row of ID3v2.2, 2.3 or 2.4 (whose frame sizes some programs wrote as plain numbers)."""
+def id3v2_row(version: int, *, plain_sizes: bool = False, unsynchronised: bool = False) -> FieldRow:
+    """Return the row of ID3v2.2, 2.3 or 2.4.
+
+    In 2.4 frame sizes may be plain numbers, as some programs wrote them, and the tag's header alone may
+    say that frames are unsynchronised.
+    """
     genre, prefix = ("TCO", "TXX:") if version == 2 else ("TCON", "TXXX:")
     date = "TYER" if version == 3 else "TDRC"
     plain = _called("TIT2", "TPE1", "TALB", date, "COMM", "TRCK", "TSSE") if version > 2 else _NOTHING
@@ -99,7 +103,7 @@ def id3v2_row(version: int, *, plain_sizes: bool = False) -> FieldRow:
         confidence=prefix + CONFIDENCE,
         lock=prefix + LOCK,
         encode=lambda name, wanted: [store.id3_frame(version, name, wanted, plain_sizes=plain_sizes)],
-        decode=lambda name, raw: store.id3_text(version, name, raw),
+        decode=lambda name, raw: store.id3_text(version, name, raw, unsynchronised=unsynchronised),
         genres=lambda _name, found: store.id3_genres(found),
         plain=plain,
         inherit=lambda name, text: store.id3_guessed_frame(version, name, text, plain_sizes=plain_sizes),

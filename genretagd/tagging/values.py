@@ -98,16 +98,29 @@ def _id3_framed(version: int, identifier: str, body: bytes, *, plain_sizes: bool
     return identifier.encode("ascii") + size + b"\0\0" + body
 
 
-def id3_text(version: int, name: str, raw: bytes) -> tuple[str, ...]:
-    """Return the values of an ID3v2 text frame, without the description of a TXXX.
+def id3_text(version: int, name: str, raw: bytes, *, unsynchronised: bool = False) -> tuple[str, ...]:
+    """Return the values of an ID3v2 text frame, without the description of a TXXX; an empty frame has none.
+
+    Parameters
+    ----------
+    version : int
+        2, 3 or 4.
+    name : str
+        The frame's, with a description where it has one.
+    raw : bytes
+        The whole frame.
+    unsynchronised : bool
+        Whether the header of a v2.4 tag says that all frames are; some programs say it nowhere else.
 
     Raises
     ------
     ValueError
         The frame is encrypted or damaged.
     """
-    body = _id3_body(version, raw)
-    if not body or body[0] > 3:
+    body = _id3_body(version, raw, unsynchronised=unsynchronised)
+    if not body:
+        return ()
+    if body[0] > 3:
         raise ValueError(f"frame {name} has no known text encoding")
     encoding = _ENCODINGS[body[0]]
     wide = body[0] in {1, 2}
@@ -120,10 +133,10 @@ def id3_text(version: int, name: str, raw: bytes) -> tuple[str, ...]:
     return tuple(values[1:] if ":" in name else values)
 
 
-def id3_description(version: int, raw: bytes) -> str | None:
-    """Return the description of a TXXX frame, or None where it cannot be read."""
+def id3_description(version: int, raw: bytes, *, unsynchronised: bool = False) -> str | None:
+    """Return the description of a TXXX frame, or None where it cannot be read; see `id3_text`."""
     try:
-        body = _id3_body(version, raw)
+        body = _id3_body(version, raw, unsynchronised=unsynchronised)
         if not body or body[0] > 3:
             return None
         return _decoded(_split(body[1:], wide=body[0] in {1, 2})[0], _ENCODINGS[body[0]])
@@ -131,27 +144,21 @@ def id3_description(version: int, raw: bytes) -> str | None:
         return None
 
 
-def _id3_body(version: int, raw: bytes) -> bytes:
+def _id3_body(version: int, raw: bytes, *, unsynchronised: bool) -> bytes:
     if version == 2:
         return raw[6:]
     flags, body = raw[9], raw[10:]
     if version == 3:
-        grouped, compressed, encrypted, unsynchronised_, length = (
-            flags & 0x20,
-            flags & 0x80,
-            flags & 0x40,
-            0,
-            0,
-        )
+        grouped, compressed, encrypted = flags & 0x20, flags & 0x80, flags & 0x40
         skip = (4 if compressed else 0) + (1 if encrypted else 0) + (1 if grouped else 0)
     else:
         grouped, compressed, encrypted = flags & 0x40, flags & 0x08, flags & 0x04
-        unsynchronised_, length = flags & 0x02, flags & 0x01
-        skip = (1 if grouped else 0) + (4 if length else 0)
+        unsynchronised = unsynchronised or bool(flags & 0x02)
+        skip = (1 if grouped else 0) + (4 if flags & 0x01 else 0)
     if encrypted:
         raise ValueError("an encrypted frame")
     body = body[skip:]
-    if unsynchronised_:
+    if unsynchronised:
         body = deunsynchronised(body)
     if compressed:
         try:

@@ -23,6 +23,7 @@ from genretagd.domain import TagChange, WriteOptions
 from genretagd.errors import TagError
 from genretagd.ml.packets import audio_digest
 from genretagd.tagging.store import FileTagStore
+from genretagd.tagging.values import synchsafe, unsynchronised
 
 Tag = Callable[..., TagChange]
 Place = Callable[[Case], Path]
@@ -43,6 +44,26 @@ def test_numeric_genres_are_read_as_names(text: str, tmp_path: Path, store: File
     path.write_bytes(id3_tag(3, genre_frame(3, text), padding=9) + raw("mp3-no-header.mp3"))
     assert store.read_genres(path).genres == ("Rock",)
     assert store.read_genres(path).fields["TCON"] == (text,)
+
+
+def test_a_genre_frame_of_no_bytes_is_no_genre(returns: Callable[[bytes, str], bytes]) -> None:
+    for empty in (b"TCO\0\0\0", b"TCON" + bytes(6)):
+        version = 2 if len(empty) == 6 else 3
+        returns(id3_tag(version, *id3_frames(version), empty, padding=9) + bare_mp3(), ".mp3")
+
+
+def test_frames_that_only_the_header_calls_unsynchronised_are_understood(
+    tmp_path: Path, store: FileTagStore
+) -> None:
+    path = tmp_path / "track.mp3"
+    genre = unsynchronised(b"\1" + "Chanson française".encode("utf-16"))
+    lock = unsynchronised(b"\1" + "GENRETAGD_LOCK\0".encode("utf-16") + "1".encode("utf-16"))
+    frames = (
+        name + synchsafe(len(body)) + b"\0\0" + body for name, body in ((b"TCON", genre), (b"TXXX", lock))
+    )
+    path.write_bytes(id3_tag(4, *frames, flags=0x80) + bare_mp3())
+    assert store.read_genres(path).genres == tuple(ID3(path)["TCON"].text) == ("Chanson française",)
+    assert store.read_genres(path).locked
 
 
 def test_an_id3v2_tag_with_a_checksum_is_left_alone(tmp_path: Path, store: FileTagStore) -> None:

@@ -104,18 +104,20 @@ def parse(window: Window, start: int) -> Id3v2:
     if flags & _UNSYNCHRONISED and version < 4:
         body = deunsynchronised(body)
     extended = _extended_header(body, version, flags)
+    within = version == 4 and bool(flags & _UNSYNCHRONISED)
     frames = body[len(extended) :]
     plain = False
     try:
-        elements, padding = _frames(frames, version, plain=version < 4)
+        elements, padding = _frames(frames, version, plain=version < 4, unsynchronised=within)
     except DamagedError:
         if version < 4:
             raise
-        elements, padding = _frames(frames, version, plain=True)  # iTunes wrote such sizes for years
-        plain = True
+        plain = True  # iTunes wrote such sizes for years
+        elements, padding = _frames(frames, version, plain=True, unsynchronised=within)
     if footer and padding:
         raise DamagedError("the ID3v2 tag has padding before its footer")
-    tag = Tag(f"ID3v2.{version}", id3v2_row(version, plain_sizes=plain), elements, padding)
+    row = id3v2_row(version, plain_sizes=plain, unsynchronised=within)
+    tag = Tag(f"ID3v2.{version}", row, elements, padding)
     return Id3v2(start, size, version, revision, flags, extended, footer, tag)
 
 
@@ -175,7 +177,9 @@ def _extended_header(body: bytes, version: int, flags: int) -> bytes:
     return body[:size]
 
 
-def _frames(data: bytes, version: int, *, plain: bool) -> tuple[tuple[Element, ...], int]:
+def _frames(
+    data: bytes, version: int, *, plain: bool, unsynchronised: bool
+) -> tuple[tuple[Element, ...], int]:
     head = 6 if version == 2 else 10
     letters = 3 if version == 2 else 4
     elements = []
@@ -189,15 +193,11 @@ def _frames(data: bytes, version: int, *, plain: bool) -> tuple[tuple[Element, .
         if size is None or position + head + size > len(data):
             raise DamagedError(f"the frame at byte {position} of the ID3v2 tag does not fit into it")
         raw = data[position : position + head + size]
-        elements.append(Element(_frame_name(version, raw, letters), raw))
+        name = raw[:letters].decode("ascii")
+        if name in {"TXX", "TXXX"}:
+            name += f":{id3_description(version, raw, unsynchronised=unsynchronised) or ''}"
+        elements.append(Element(name, raw))
         position += head + size
     if data[position:].strip(b"\0"):
         raise DamagedError("the padding of the ID3v2 tag is not empty")
     return tuple(elements), len(data) - position
-
-
-def _frame_name(version: int, raw: bytes, letters: int) -> str:
-    name = raw[:letters].decode("ascii")
-    if name in {"TXX", "TXXX"}:
-        return f"{name}:{id3_description(version, raw) or ''}"
-    return name
