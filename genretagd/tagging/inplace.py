@@ -138,23 +138,34 @@ def restore(directory_fd: int, backup_fd: int) -> None:
     Raises
     ------
     OSError
-        It cannot be done now; the backup must stay.
+        It cannot be done now, or the file has left the directory; the backup must stay.
     ValueError
         Somebody has written to the file since, or the backup is none of ours; it must stay.
     """
     found = _description(backup_fd)
     if found is None:
         return
+    fd = os.open(_name_of(directory_fd, found), os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW, dir_fd=directory_fd)
     try:
-        fd = os.open(found.name, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW, dir_fd=directory_fd)
-    except FileNotFoundError:
-        return  # renamed or removed: nobody asks for the old content under this name any more
-    try:
-        if os.fstat(fd).st_ino == found.inode:
-            _check_half_written(fd, backup_fd, found)
-            _write_back(backup_fd, fd, found.size, (found.atime_ns, found.mtime_ns))
+        _check_half_written(fd, backup_fd, found)
+        _write_back(backup_fd, fd, found.size, (found.atime_ns, found.mtime_ns))
     finally:
         os.close(fd)
+
+
+def _name_of(directory_fd: int, found: Backup) -> str:
+    """Return a name of the half written file, which may have been renamed since.
+
+    Raises
+    ------
+    FileNotFoundError
+        It has none in this directory. It may in another one: nothing else holds its old content then.
+    """
+    for name in (found.name, *os.listdir(directory_fd)):
+        with contextlib.suppress(FileNotFoundError):
+            if os.stat(name, dir_fd=directory_fd, follow_symlinks=False).st_ino == found.inode:
+                return name
+    raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), found.name)
 
 
 def inode_of(directory_fd: int, backup: str) -> int | None:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from refusals import NEW, Tag, edited, refused
 from tag_cases import CASES, Case
+from tag_streams import bare_mp3
 
 from genretagd.domain import WriteOptions
 from genretagd.errors import FileChangedError, TagError
@@ -160,14 +161,52 @@ def test_a_half_written_file_that_its_owner_has_repaired_is_not_touched(
     FileTagStore().read_genres(track)
 
 
-def test_a_backup_is_not_put_back_into_another_file(track: Path, tmp_path: Path) -> None:
-    directory = os.open(tmp_path, os.O_RDONLY)
-    original = os.open(track, os.O_RDONLY)
-    with inplace._backed_up(directory, track.name, original, original) as fd:
-        replacement = tmp_path / "new"
-        replacement.write_bytes(b"another file by now")
-        replacement.replace(track)
-        inplace.restore(directory, fd)
-    os.close(original)
-    os.close(directory)
-    assert track.read_bytes() == b"another file by now"
+@pytest.fixture
+def half_written(track: Path, tag: Tag, monkeypatch: pytest.MonkeyPatch) -> bytes:
+    """Leave the track and its second name, elsewhere, half written; return their old content."""
+    (track.parent / "elsewhere").mkdir()
+    os.link(track, track.parent / "elsewhere" / "second name.mp3")
+    old = track.read_bytes()
+
+    def half(source: int, start: int, target: int, at: int, length: int) -> None:
+        splice.copy_range(source, start, target, at, length // 2)
+        raise OSError(errno.EIO, "broken")
+
+    def fail(*_args: Any) -> None:
+        raise OSError(errno.EIO, "broken")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(inplace, "copy_range", half)
+        broken.setattr(inplace, "_write_back", fail)
+        with pytest.raises(TagError):
+            tag(track, NEW, options=WriteOptions(hardlinks="in-place"))
+    assert track.read_bytes() != old
+    return old
+
+
+def test_a_half_written_file_that_was_renamed_is_put_back(track: Path, half_written: bytes) -> None:
+    renamed = track.rename(track.with_name("01 renamed.mp3"))
+    FileTagStore().read_genres(renamed)
+    assert renamed.read_bytes() == half_written
+    assert sorted(path.name for path in track.parent.iterdir()) == ["01 renamed.mp3", "elsewhere"]
+
+
+@pytest.mark.parametrize("moved", [True, False], ids=["moved", "replaced"])
+def test_the_backup_of_a_half_written_file_that_has_left_stays_until_it_is_back(
+    moved: bool, track: Path, half_written: bytes
+) -> None:
+    second = track.parent / "elsewhere" / "second name.mp3"
+    if moved:
+        track.rename(track.parent / "elsewhere" / "moved.mp3")
+    neighbour = track.with_name("new")
+    neighbour.write_bytes(bare_mp3())
+    neighbour.replace(track)  # another file by now
+    FileTagStore().read_genres(track)
+    assert track.read_bytes() == bare_mp3()
+    [backup] = [path for path in track.parent.iterdir() if temps.is_backup(path.name)]
+    assert backup.read_bytes().startswith(half_written)
+    track.unlink()
+    second.rename(track)
+    FileTagStore().read_genres(track)
+    assert track.read_bytes() == half_written
+    assert not backup.exists()
