@@ -76,9 +76,14 @@ def _stream(window: Window) -> Document:
         return stream.parse(window, "TTA", own="ID3v2")
     if len(head) > 1 and head[0] == 0xFF and head[1] & 0xF6 == 0xF0 and _is_adts(window, start):
         return stream.parse(window, "AAC", own="ID3v2")
-    if _has_mpeg_frames(window, start):
-        return stream.parse(window, "MP3", own="ID3v2")
-    raise UnsupportedError("not an audio file we know")
+    junk = _before_mpeg_frames(window, start)
+    if junk is None:
+        raise UnsupportedError("not an audio file we know")
+    if (
+        not start and b"ID3" in junk
+    ):  # some programs find it there, and would read a tag in front of it instead
+        raise DamagedError("its ID3v2 tag does not lie at the beginning")
+    return stream.parse(window, "MP3", own="ID3v2")
 
 
 def _is_adts(window: Window, start: int) -> bool:
@@ -95,8 +100,8 @@ def _is_adts(window: Window, start: int) -> bool:
     return True
 
 
-def _has_mpeg_frames(window: Window, start: int) -> bool:
-    """Return whether three MPEG audio frames follow one another near an offset."""
+def _before_mpeg_frames(window: Window, start: int) -> bytes | None:
+    """Return what comes before three MPEG audio frames in a row near an offset; None where there are none."""
     data = window.read(start, _MPEG_SEARCH)
     at = data.find(b"\xff")
     while 0 <= at < len(data) - 4:
@@ -104,9 +109,9 @@ def _has_mpeg_frames(window: Window, start: int) -> bool:
         while count < 3 and (size := _mpeg_frame_size(data[position : position + 4])):
             position, count = position + size, count + 1
         if count == 3 or (count and start + position >= window.size):
-            return True
+            return data[:at]
         at = data.find(b"\xff", at + 1)
-    return False
+    return None
 
 
 _RATES: Final = ((11025, 12000, 8000), (0, 0, 0), (22050, 24000, 16000), (44100, 48000, 32000))

@@ -66,6 +66,17 @@ def test_frames_that_only_the_header_calls_unsynchronised_are_understood(
     assert store.read_genres(path).locked
 
 
+def test_a_tag_behind_bytes_that_are_no_sound_is_hidden_by_no_other(
+    tmp_path: Path, store: FileTagStore
+) -> None:
+    path = tmp_path / "track.mp3"
+    path.write_bytes(bytes(100) + id3_tag(3, *id3_frames(3)) + bare_mp3())
+    with pytest.raises(TagError, match="does not lie at the beginning"):
+        store.read_genres(path)
+    path.write_bytes(bytes(100) + bare_mp3())
+    assert store.read_genres(path).genres == ()
+
+
 def test_an_id3v2_tag_with_a_checksum_is_left_alone(tmp_path: Path, store: FileTagStore) -> None:
     path = tmp_path / "track.mp3"
     extended = struct.pack(">IHII", 10, 0x8000, 9, 0)
