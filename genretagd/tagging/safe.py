@@ -121,6 +121,7 @@ def copied(
     """Make a verified, durable copy under a temporary name, which is gone at the end if it still is there."""
     temporary = temps.create(target.directory_fd, target.name)
     try:
+        check_owner(target, temporary.fd)
         write_copy(target.fd, temporary.fd, splices)
         edit.verify(target.fd, temporary.fd, target.real.parent / temporary.name)
         copy_attributes(target.fd, temporary.fd, mtime=options.mtime)
@@ -195,18 +196,36 @@ def check_permitted(target: Target, *, options: WriteOptions) -> None:
         raise WriteRefusedError(
             target.path, "the file is write-protected, make it writable to have it tagged", code="read-only"
         )
-    me = os.geteuid()
-    if me not in {0, status.st_uid}:
-        raise WriteRefusedError(
-            target.path,
-            "the file belongs to another user, whose it could not remain; run genretagd as that user",
-            code="other owner",
-        )
+    with suppress(OSError, AttributeError):  # where no file can be without a name, the copy itself will tell
+        fd = os.open(".", os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, 0o600, dir_fd=target.directory_fd)
+        try:
+            check_owner(target, fd)
+        finally:
+            temps.close(fd)
     if status.st_nlink > 1 and options.hardlinks == "skip":
         raise WriteRefusedError(
             target.path,
             f'the file has {status.st_nlink} names (hard links), see the option "hardlinks"',
             code="hard links",
+        )
+
+
+def check_owner(target: Target, fd: int) -> None:
+    """Refuse a file that, once it is replaced by a new one beside it, would belong to somebody else.
+
+    Some file systems, such as those of Windows and shares that know one user only, give every file to the
+    same owner, whoever makes it.
+
+    Raises
+    ------
+    WriteRefusedError
+        It would.
+    """
+    if os.geteuid() and os.fstat(fd).st_uid != target.status.st_uid:
+        raise WriteRefusedError(
+            target.path,
+            "the file belongs to another user, whose it could not remain; run genretagd as that user",
+            code="other owner",
         )
 
 

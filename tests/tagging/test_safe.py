@@ -158,9 +158,28 @@ def test_an_immutable_file_is_left_alone(track: Path, tag: Tag) -> None:
         subprocess.run(["chattr", "-i", track], check=True)
 
 
-def test_somebody_elses_file_is_left_alone(track: Path, tag: Tag, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(os, "geteuid", lambda: track.stat().st_uid + 1)
+@needs_root
+@pytest.mark.parametrize("nameless", [True, False], ids=["told before", "told by the copy"])
+def test_somebody_elses_file_is_left_alone(
+    nameless: bool, track: Path, tag: Tag, store: FileTagStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    os.chown(track, 1234, -1)
+    monkeypatch.setattr(os, "geteuid", lambda: 1235)
+    if not nameless:
+        monkeypatch.delattr(os, "O_TMPFILE")
     refused(tag, track, "other owner")
+    if nameless:
+        with pytest.raises(WriteRefusedError, match="another user"):
+            store.check_writable(track, expected=store.read_genres(track).version, options=WriteOptions())
+
+
+def test_a_file_is_written_where_all_files_belong_to_the_same_user_whoever_makes_them(
+    track: Path, tag: Tag, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    owner = track.stat().st_uid
+    monkeypatch.setattr(os, "geteuid", lambda: owner + 1)
+    tag(track, NEW)
+    assert track.stat().st_uid == owner
 
 
 def test_a_file_with_several_names_is_skipped_by_default(track: Path, tag: Tag) -> None:
