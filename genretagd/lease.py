@@ -14,8 +14,15 @@ NO_LOCKS: Final = frozenset({errno.ENOLCK, errno.EOPNOTSUPP, errno.EINVAL})
 """What a file system says that knows no locks."""
 
 
-def lock(descriptor: int) -> bool | None:
+def lock(descriptor: int, *, shared: bool = False) -> bool | None:
     """Lock a file: True when it is ours now, False when another holds it, None where locks do not exist.
+
+    Parameters
+    ----------
+    descriptor : int
+        The file.
+    shared : bool
+        Whether others may have such a lock at the same time.
 
     Raises
     ------
@@ -27,7 +34,7 @@ def lock(descriptor: int) -> bool | None:
     except ImportError:
         return None
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
     except OSError as exc:
         if exc.errno in HELD:
             return False
@@ -35,6 +42,14 @@ def lock(descriptor: int) -> bool | None:
             return None
         raise
     return True
+
+
+def unlock(descriptor: int) -> None:
+    """Give the lock of a file up before it is closed; safe without having it."""
+    with contextlib.suppress(ImportError, OSError):
+        import fcntl  # noqa: PLC0415 - POSIX only
+
+        fcntl.flock(descriptor, fcntl.LOCK_UN)
 
 
 class Lease:

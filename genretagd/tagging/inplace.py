@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from genretagd.domain import FileVersion, MtimePolicy
-from genretagd.lease import lock
+from genretagd.lease import lock, unlock
 from genretagd.tagging import temps
 from genretagd.tagging.splice import copy_range, write_at, write_copy
 
@@ -112,6 +112,7 @@ def overwrite(
         try:
             if not os.path.samestat(os.fstat(fd), status):
                 raise FileNotFoundError(errno.ENOENT, "another file took its place")
+            _pass_claim(original_fd, fd)
             size = os.fstat(copy_fd).st_size
             try:
                 if size > status.st_size and hasattr(os, "posix_fallocate"):
@@ -130,6 +131,14 @@ def overwrite(
                 raise
         finally:
             temps.close(fd)
+
+
+def _pass_claim(original_fd: int, fd: int) -> None:
+    """Pass the claim on to the descriptor that writes: on SMB nothing else could (``flock(2)``)."""
+    known = os.fstat(original_fd).st_ctime_ns
+    unlock(original_fd)
+    if not claim(fd) or os.fstat(fd).st_ctime_ns != known:
+        raise BlockingIOError(errno.EAGAIN, "another genretagd was faster")
 
 
 def restore(directory_fd: int, backup_fd: int) -> None:

@@ -123,6 +123,7 @@ def copied(
     try:
         check_owner(target, temporary.fd)
         write_copy(target.fd, temporary.fd, splices)
+        temps.let_read(temporary)
         edit.verify(target.fd, temporary.fd, target.real.parent / temporary.name)
         copy_attributes(target.fd, temporary.fd, mtime=options.mtime)
         os.fsync(temporary.fd)

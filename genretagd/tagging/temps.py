@@ -1,7 +1,7 @@
 """The temporary files a write leaves beside a track while it lasts, and clearing up dead ones.
 
 A temporary file is hidden, carries the program's name, and is locked (``flock``) by the process
-that writes it for as long as that process lives. The kernel drops the lock when the process
+that makes it for as long as that process lives. The kernel drops the lock when the process
 dies, however it dies, so a temporary file that can be locked by somebody else is surely dead.
 """
 
@@ -15,7 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
-from genretagd.lease import lock
+from genretagd.lease import lock, unlock
 
 NAME_BYTES: Final = 255
 TEMPORARY: Final = re.compile(r"\A\.(?:.*\.)?genretagd-[0-9a-f]{12}\.(?:tmp|backup)\Z", re.DOTALL)
@@ -97,6 +97,22 @@ def create(directory_fd: int, beside: str) -> Temporary:
             os.close(fd)
             raise
         os.close(fd)  # a sweep took it between its creation and its lock
+
+
+def let_read(temporary: Temporary) -> None:
+    """Let everybody read a temporary file that is complete; that its writer is alive is told as before.
+
+    On an SMB share the lock of a file that is being written keeps all others from reading it, whoever opened
+    it for themselves, and be it this process (``flock(2)``).
+
+    Raises
+    ------
+    OSError
+        A sweep took it for dead meanwhile, or the system failed.
+    """
+    unlock(temporary.fd)  # SMB would keep both
+    if lock(temporary.fd, shared=True) is False or not os.fstat(temporary.fd).st_nlink:
+        raise OSError(errno.EAGAIN, "another genretagd cleared the copy up")
 
 
 def remove(directory_fd: int, temporary: Temporary) -> None:

@@ -15,6 +15,7 @@ from tag_streams import bare_mp3
 
 from genretagd.domain import WriteOptions
 from genretagd.errors import FileChangedError, TagError
+from genretagd.lease import lock
 from genretagd.tagging import inplace, splice, temps
 from genretagd.tagging.store import FileTagStore
 
@@ -104,6 +105,23 @@ def test_a_file_is_rewritten_in_place_by_one_at_a_time(
     tag(track, NEW, options=WriteOptions(hardlinks="in-place"))
     assert refusals == ["in use"]
     assert FileTagStore().read_genres(other).genres == NEW
+
+
+def test_the_descriptor_that_writes_a_file_is_the_one_that_has_it_locked(
+    track: Path, tag: Tag, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where locks are mandatory, as on SMB, no other one can write."""
+    os.link(track, track.with_name("second name.mp3"))
+    real, locked = inplace._write_differences, []
+
+    def write(source: int, target: int, size: int) -> None:
+        with track.open("rb") as another:
+            locked.append((lock(target), lock(another.fileno())))
+        real(source, target, size)
+
+    monkeypatch.setattr(inplace, "_write_differences", write)
+    tag(track, NEW, options=WriteOptions(hardlinks="in-place"))
+    assert locked == [(True, False)]
 
 
 def test_a_file_that_stayed_half_written_is_not_looked_at_before_its_old_content_is_back(

@@ -15,6 +15,7 @@ from tag_cases import CASES, Case
 
 from genretagd.domain import WriteOptions
 from genretagd.errors import FileChangedError, TagError, WriteRefusedError
+from genretagd.lease import lock
 from genretagd.tagging import attributes, temps
 from genretagd.tagging.store import FileTagStore
 from genretagd.tagging.sweeping import sweep
@@ -324,6 +325,24 @@ def test_what_happens_to_a_file_while_its_copy_is_made_is_not_lost(
         tag(track, NEW, by=FileTagStore(audio_digest=digest))
     assert (caught.value.code, caught.value.transient) == ("changed", True)
     assert track.stat().st_ino == inode
+
+
+def test_a_copy_can_be_read_where_locks_are_mandatory_and_is_told_from_a_dead_one(
+    track: Path, tag: Tag
+) -> None:
+    """As on SMB: a descriptor can read what it could lock together with others."""
+    seen = []
+
+    def digest(path: Path) -> str:
+        with path.open("rb") as file:
+            seen.append(
+                (temps.is_temporary(path.name), lock(file.fileno(), shared=True), lock(file.fileno()))
+            )
+        sweep(path.parent)
+        return "the same"
+
+    tag(track, NEW, by=FileTagStore(audio_digest=digest))
+    assert seen == [(False, True, True), (True, True, False)]
 
 
 def test_dead_temporary_files_are_cleared_up_and_nothing_else(track: Path) -> None:
