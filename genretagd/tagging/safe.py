@@ -39,10 +39,11 @@ _READ_ONLY: Final = {
     errno.EPERM: ("not permitted", "the system does not permit it, check the file's owner, group and flags"),
     errno.EROFS: ("read-only", "the file system is mounted read-only"),
 }
+_OPEN_ELSEWHERE: Final = frozenset({errno.EACCES, errno.EBUSY, errno.ETXTBSY})
 _NO_ROOM: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Target:
     """The file behind a path: open, with its directory, and known to be the expected version."""
 
@@ -56,6 +57,12 @@ class Target:
     def name(self) -> str:
         """Return the file's name in its directory."""
         return self.real.name
+
+    def close(self) -> None:
+        """Close the file, and not again."""
+        fd, self.fd = self.fd, -1
+        if fd >= 0:
+            temps.close(fd)
 
 
 def replace(path: Path, edit: Edit, /, *, expected: FileVersion, options: WriteOptions) -> FileVersion:
@@ -94,9 +101,50 @@ def replace(path: Path, edit: Edit, /, *, expected: FileVersion, options: WriteO
             if target.status.st_nlink > 1 and options.hardlinks == "in-place":
                 return _overwritten(target, copy, expected=expected, options=options)
             written = FileVersion.of(os.fstat(copy.fd))
-            os.replace(copy.name, target.name, src_dir_fd=target.directory_fd, dst_dir_fd=target.directory_fd)
+            _rename(target, copy)
             sync_directory(target.directory_fd)
             return written  # from here on nothing may fail: the file is changed
+
+
+def _rename(target: Target, copy: temps.Temporary) -> None:
+    """Rename a copy over its original.
+
+    SMB replaces no file that is open, be it by us. Linux's client, before 6.17, may then take it away and
+    fail all the same: what another program plays must not be lost by that.
+
+    Raises
+    ------
+    OSError
+        The original is where it was.
+    FileChangedError
+        So it is, and another program has it open.
+    TagError
+        It is gone, and the copy stands under another name.
+    """
+    move = partial(os.replace, copy.name, src_dir_fd=target.directory_fd, dst_dir_fd=target.directory_fd)
+    target.close()
+    try:
+        move(target.name)
+    except OSError as exc:
+        if _is_there(target):
+            if exc.errno in _OPEN_ELSEWHERE:
+                raise _in_use(target.path, "and this share replaces no such file") from exc
+            raise
+        with suppress(OSError):
+            move(target.name)
+            return
+        rescued = temps.rescued_name(copy.name)
+        move(rescued)
+        problem = f"the share lost it instead of replacing it; its new version is {rescued} now, rename that"
+        raise TagError(target.path, problem, code="lost") from exc
+
+
+def _is_there(target: Target) -> bool:
+    try:
+        os.stat(target.name, dir_fd=target.directory_fd, follow_symlinks=False)
+    except FileNotFoundError:
+        return False
+    return True
 
 
 def _overwritten(
@@ -161,15 +209,14 @@ def opened(path: Path, *, expected: FileVersion) -> Iterator[Target]:
         fd = os.open(
             real.name, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW, dir_fd=directory_fd
         )
+        target = Target(path, real, fd, directory_fd, os.fstat(fd))
         try:
-            status = os.fstat(fd)
-            if not stat.S_ISREG(status.st_mode):
+            if not stat.S_ISREG(target.status.st_mode):
                 raise TagError(path, "not a regular file", code="not a file")
-            target = Target(path, real, fd, directory_fd, status)
             check_unchanged(target, expected)
             yield target
         finally:
-            temps.close(fd)
+            target.close()
     finally:
         temps.close(directory_fd)
 
@@ -275,10 +322,8 @@ def check_unchanged(target: Target, expected: FileVersion) -> None:
         raise _in_use(target.path)
 
 
-def _in_use(path: Path) -> FileChangedError:
-    return FileChangedError(
-        path, "another program has the file open for writing", code="in use", transient=True
-    )
+def _in_use(path: Path, how: str = "for writing") -> FileChangedError:
+    return FileChangedError(path, f"another program has the file open {how}", code="in use", transient=True)
 
 
 def sync_directory(directory_fd: int) -> None:

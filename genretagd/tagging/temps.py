@@ -48,6 +48,11 @@ def backup_name(name: str) -> str:
     return name.removesuffix(_TMP) + _BACKUP
 
 
+def rescued_name(name: str) -> str:
+    """Return the name, for all to see, under which a temporary file stands that must not be lost."""
+    return name.removeprefix(".").removesuffix(_TMP) + ".rescued"
+
+
 def is_backup(name: str) -> bool:
     """Return whether a name is that of a backup."""
     return is_temporary(name) and name.endswith(_BACKUP)

@@ -15,7 +15,6 @@ from tag_cases import CASES, Case
 
 from genretagd.domain import WriteOptions
 from genretagd.errors import FileChangedError, TagError, WriteRefusedError
-from genretagd.lease import lock
 from genretagd.tagging import attributes, temps
 from genretagd.tagging.store import FileTagStore
 from genretagd.tagging.sweeping import sweep
@@ -174,15 +173,6 @@ def test_somebody_elses_file_is_left_alone(
             store.check_writable(track, expected=store.read_genres(track).version, options=WriteOptions())
 
 
-def test_a_file_is_written_where_all_files_belong_to_the_same_user_whoever_makes_them(
-    track: Path, tag: Tag, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    owner = track.stat().st_uid
-    monkeypatch.setattr(os, "geteuid", lambda: owner + 1)
-    tag(track, NEW)
-    assert track.stat().st_uid == owner
-
-
 def test_a_file_with_several_names_is_skipped_by_default(track: Path, tag: Tag) -> None:
     os.link(track, track.with_name("second name"))
     error = refused(tag, track, "hard links")
@@ -325,24 +315,6 @@ def test_what_happens_to_a_file_while_its_copy_is_made_is_not_lost(
         tag(track, NEW, by=FileTagStore(audio_digest=digest))
     assert (caught.value.code, caught.value.transient) == ("changed", True)
     assert track.stat().st_ino == inode
-
-
-def test_a_copy_can_be_read_where_locks_are_mandatory_and_is_told_from_a_dead_one(
-    track: Path, tag: Tag
-) -> None:
-    """As on SMB: a descriptor can read what it could lock together with others."""
-    seen = []
-
-    def digest(path: Path) -> str:
-        with path.open("rb") as file:
-            seen.append(
-                (temps.is_temporary(path.name), lock(file.fileno(), shared=True), lock(file.fileno()))
-            )
-        sweep(path.parent)
-        return "the same"
-
-    tag(track, NEW, by=FileTagStore(audio_digest=digest))
-    assert seen == [(False, True, True), (True, True, False)]
 
 
 def test_dead_temporary_files_are_cleared_up_and_nothing_else(track: Path) -> None:
