@@ -31,8 +31,6 @@ def hearing_signals(ask: Callable[[str], None]) -> Iterator[None]:
     thread.start()
     woken = signal.set_wakeup_fd(telling.fileno(), warn_on_full_buffer=False)
     before = {number: signal.signal(number, _heard) for number in words}
-    if hasattr(signal, "SIGIO"):
-        before[signal.SIGIO] = signal.signal(signal.SIGIO, signal.SIG_IGN)  # see watcher.wholeness
     try:
         yield
     finally:

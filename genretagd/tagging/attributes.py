@@ -6,16 +6,13 @@ import array
 import errno
 import fcntl
 import os
-import signal
 import stat
 import sys
-from contextlib import suppress
 from typing import Final
 
 from genretagd.domain import MtimePolicy
 
 _GET_FLAGS: Final = 0x80086601  # FS_IOC_GETFLAGS of linux/fs.h on 64-bit machines
-_SET_SIGNAL: Final = 10  # F_SETSIG of Linux
 _IMMUTABLE: Final = 0x10
 _APPEND_ONLY: Final = 0x20
 _NOT_SUPPORTED: Final = frozenset({errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS})
@@ -36,23 +33,6 @@ def is_immutable(fd: int) -> bool:
     except OSError:
         return False  # the file system has no such flags
     return bool(answer[0] & (_IMMUTABLE | _APPEND_ONLY))
-
-
-def is_being_written(fd: int) -> bool:
-    """Return whether another program has a file open for writing, as far as the system tells.
-
-    A read lease (``fcntl(2)``) is given only where nobody has; it is handed back at once.
-    """
-    if not hasattr(fcntl, "F_SETLEASE"):
-        return False
-    try:
-        fcntl.fcntl(fd, _SET_SIGNAL, signal.SIGURG)  # the default, SIGIO, would end the process
-        fcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_RDLCK)
-    except OSError as exc:
-        return exc.errno == errno.EAGAIN
-    with suppress(OSError):
-        fcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_UNLCK)
-    return False
 
 
 def copy_attributes(source_fd: int, target_fd: int, *, mtime: MtimePolicy) -> None:

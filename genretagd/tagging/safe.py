@@ -20,8 +20,9 @@ from typing import Final, Protocol
 from genretagd.domain import UNWRITABLE_DIRECTORY, FileVersion, WriteOptions
 from genretagd.errors import FileChangedError, TagError, WriteRefusedError
 from genretagd.tagging import inplace, temps
-from genretagd.tagging.attributes import copy_attributes, is_being_written, is_immutable
+from genretagd.tagging.attributes import copy_attributes, is_immutable
 from genretagd.tagging.splice import Splice, Window, new_size, normalised, write_copy
+from genretagd.writers import has_writer
 
 
 class Edit(Protocol):
@@ -318,7 +319,7 @@ def check_unchanged(target: Target, expected: FileVersion) -> None:
             code="changed",
             transient=True,
         )
-    if is_being_written(target.fd):
+    if has_writer(target.fd):
         raise _in_use(target.path)
 
 

@@ -9,13 +9,13 @@ Both questions cost microseconds and open the file read-only; no audio library i
 from __future__ import annotations
 
 import os
-import signal
 import stat
 import struct
 from collections.abc import Callable, Mapping
 from typing import BinaryIO, Final
 
 from genretagd.settling import Unfinished
+from genretagd.writers import has_writer
 
 MOST_BOXES: Final = 10_000
 """A file of more MP4 boxes than this is not measured to its end."""
@@ -40,28 +40,6 @@ def unfinished(path: str) -> Unfinished | None:
     if missing > 0:
         return Unfinished(f"{missing} bytes are missing", patient=False)
     return None
-
-
-def has_writer(fd: int) -> bool:
-    """Return whether anybody has the file open for writing; False where it cannot be known.
-
-    A read lease (fcntl(2), ``F_SETLEASE``) is granted only while the file is open for writing
-    nowhere. It is given back at once. Somebody who opens the file in between makes the kernel
-    send SIGIO, whose default action would end the process: without that signal ignored, no lease
-    is asked for.
-    """
-    try:
-        import fcntl  # noqa: PLC0415 - POSIX only
-
-        if signal.getsignal(signal.SIGIO) is not signal.SIG_IGN:
-            return False
-        fcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_RDLCK)
-        fcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_UNLCK)
-    except BlockingIOError:
-        return True
-    except (ImportError, AttributeError, OSError):
-        return False
-    return False
 
 
 def missing_bytes(file: BinaryIO, suffix: str, size: int) -> int:

@@ -15,9 +15,10 @@ from tag_cases import CASES, Case
 
 from genretagd.domain import WriteOptions
 from genretagd.errors import FileChangedError, TagError, WriteRefusedError
-from genretagd.tagging import attributes, temps
+from genretagd.tagging import temps
 from genretagd.tagging.store import FileTagStore
 from genretagd.tagging.sweeping import sweep
+from genretagd.writers import has_writer
 
 Place = Callable[[Case], Path]
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root may change owners and flags")
@@ -265,7 +266,7 @@ def test_a_full_disk_half_way_through_leaves_the_file_alone(track: Path, tag: Ta
 
 def test_a_file_that_another_program_writes_to_is_left_alone(track: Path, tag: Tag) -> None:
     with track.open("r+b") as file:
-        if not attributes.is_being_written(file.fileno()):
+        if not has_writer(file.fileno()):
             pytest.skip("this system does not tell who writes to a file")
         assert isinstance(refused(tag, track, "in use"), FileChangedError)
     tag(track, NEW)

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import signal
 import struct
 import sys
 
@@ -26,14 +25,6 @@ FORMATS = [
 @pytest.fixture
 def formats(repository):
     return repository / "tests" / "data" / "formats"
-
-
-@pytest.fixture
-def leases():
-    """Let the watcher ask for leases, as the daemon does."""
-    before = signal.signal(signal.SIGIO, signal.SIG_IGN)
-    yield
-    signal.signal(signal.SIGIO, before)
 
 
 @pytest.mark.parametrize("name", FORMATS)
@@ -88,7 +79,7 @@ def test_a_missing_file_and_a_pipe_are_not_waited_for(tmp_path):
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="leases are Linux's")
-def test_a_file_that_somebody_has_open_for_writing_is_waited_for(formats, tmp_path, leases):
+def test_a_file_that_somebody_has_open_for_writing_is_waited_for(formats, tmp_path):
     path = tmp_path / "a.mp3"
     shutil.copyfile(formats / "mp3.mp3", path)
     with path.open("r+b"):
@@ -96,11 +87,3 @@ def test_a_file_that_somebody_has_open_for_writing_is_waited_for(formats, tmp_pa
         assert found is not None
         assert found.patient
     assert unfinished(str(path)) is None
-
-
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="leases are Linux's")
-def test_no_lease_is_asked_for_while_its_signal_would_end_the_process(formats, tmp_path):
-    path = tmp_path / "a.mp3"
-    shutil.copyfile(formats / "mp3.mp3", path)
-    with path.open("r+b"):
-        assert unfinished(str(path)) is None
