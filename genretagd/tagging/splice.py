@@ -11,23 +11,12 @@ import errno
 import fcntl
 import os
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
 _CHUNK: Final = 1 << 20
 _FICLONE: Final = 0x40049409  # linux/fs.h: share all blocks of another file
-_CANNOT: Final = frozenset(
-    {
-        errno.EXDEV,
-        errno.EINVAL,
-        errno.ENOSYS,
-        errno.EOPNOTSUPP,
-        errno.ENOTTY,
-        errno.EPERM,
-        errno.EBADF,
-        errno.ETXTBSY,
-    }
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,13 +165,10 @@ def same_outside(source_fd: int, target_fd: int, splices: Sequence[Splice]) -> b
 
 
 def _clone(source_fd: int, target_fd: int) -> bool:
-    try:
+    with suppress(OSError):  # most file systems cannot
         fcntl.ioctl(target_fd, _FICLONE, source_fd)
-    except OSError as exc:
-        if exc.errno in _CANNOT:
-            return False
-        raise
-    return True
+        return True
+    return False
 
 
 def _data_ranges(fd: int, start: int, length: int) -> Iterator[tuple[int, int]]:
@@ -212,15 +198,12 @@ def copy_range(source_fd: int, start: int, target_fd: int, target: int, length: 
     """
     by_kernel = hasattr(os, "copy_file_range")
     while length:
+        count = 0
         if by_kernel:
-            try:
+            with suppress(OSError):  # some file systems and servers cannot, and say so in many ways
                 count = os.copy_file_range(source_fd, target_fd, length, start, target)
-            except OSError as exc:
-                if exc.errno not in _CANNOT:
-                    raise
-                by_kernel = False
-                continue
-        else:
+            by_kernel = count > 0
+        if not by_kernel:
             count = os.pwrite(target_fd, os.pread(source_fd, min(length, _CHUNK), start), target)
         if not count:
             raise OSError(errno.EIO, "the file ended while it was copied")

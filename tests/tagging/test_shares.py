@@ -120,3 +120,17 @@ def test_a_file_whose_name_a_share_does_not_give_back_is_kept_under_another_one(
     assert kept.name in caught.value.problem
     assert not kept.name.startswith(".")
     assert store.read_genres(kept).genres == NEW
+
+
+@pytest.mark.parametrize("problem", [errno.EOPNOTSUPP, errno.EIO, errno.EACCES, 524, 0])
+def test_a_server_that_cannot_copy_by_itself_gets_a_copy_all_the_same(
+    problem: int, track: Path, tag: Tag, store: FileTagStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def cannot(*_args: int) -> int:
+        if problem:
+            raise OSError(problem, "cannot")
+        return 0
+
+    monkeypatch.setattr(os, "copy_file_range", cannot, raising=False)
+    tag(track, NEW)
+    assert store.read_genres(track).genres == NEW
