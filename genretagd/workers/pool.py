@@ -34,6 +34,8 @@ CALLS_PER_LIFE: Final = 20_000
 PATIENCE_SECONDS: Final = 1.0
 """A process that was killed has so long to end, before it is left to itself."""
 
+SLOWEST_BYTES_PER_SECOND: Final = 5_000_000
+"""A write of a large file may take longer than anything else by so much: it copies and compares all of it."""
 _FROM_OUTSIDE: Final = frozenset({signal.SIGKILL, signal.SIGTERM, signal.SIGALRM})
 """Signals that say nothing about the track: no memory left, a shutdown, the alarm of a paused worker."""
 
@@ -111,7 +113,8 @@ class Worker:
     settings : WorkerSettings
         What it is started with.
     track_seconds : float
-        Time limit of each call in seconds; a worker that takes longer is killed.
+        Time limit of each call in seconds; a worker that takes longer is killed. A write of a large file has
+        more (`SLOWEST_BYTES_PER_SECOND`).
     spare : subprocess.Popen or None
         A process from `start_process` to begin with.
     """
@@ -187,7 +190,7 @@ class Worker:
             "options": options,
             "provenance": provenance,
         }
-        return self._call("write_genres", path, arguments)  # type: ignore[no-any-return]
+        return self._call("write_genres", path, arguments, seconds=self._time_to_write(expected))  # type: ignore[no-any-return]
 
     def check_writable(self, path: Path, /, *, expected: FileVersion, options: WriteOptions) -> None:
         """See `TagStore.check_writable`."""
@@ -204,7 +207,10 @@ class Worker:
     ) -> TagChange:
         """Put raw field values back, as `undo` does."""
         arguments = {"fields": fields, "expected": expected, "options": options}
-        return self._call("restore_fields", path, arguments)  # type: ignore[no-any-return]
+        return self._call("restore_fields", path, arguments, seconds=self._time_to_write(expected))  # type: ignore[no-any-return]
+
+    def _time_to_write(self, version: FileVersion) -> float:
+        return self._limit + version.size / SLOWEST_BYTES_PER_SECOND
 
     def kill(self) -> None:
         """End the process at once and for good; a call in another thread raises `WorkerError`."""
@@ -235,7 +241,10 @@ class Worker:
         if not in_call:
             _clear_up(process, None)
 
-    def _call(self, op: str, path: Path, arguments: dict[str, Any] | None = None) -> Any:
+    def _call(
+        self, op: str, path: Path, arguments: dict[str, Any] | None = None, *, seconds: float | None = None
+    ) -> Any:
+        limit = self._limit if seconds is None else seconds
         if self._calls >= CALLS_PER_LIFE:
             self.close()
         self.start()
@@ -245,9 +254,9 @@ class Worker:
         if process is None:
             raise _ended_by_us()
         self._calls += 1
-        request = {"op": op, "path": path, "limit": self._limit, "arguments": arguments or {}}
+        request = {"op": op, "path": path, "limit": limit, "arguments": arguments or {}}
         try:
-            return result_of(decode(self._exchange(process, encode(request), path)), op, path)
+            return result_of(decode(self._exchange(process, encode(request), path, limit)), op, path)
         except (TrackError, ModelError):  # where it came without a reply, the process has been ended
             raise
         except BaseException:  # a reply that comes after this would be taken for that to the next call
@@ -260,23 +269,23 @@ class Worker:
             if lost:
                 _clear_up(process, None if op == "warm" else path)
 
-    def _exchange(self, process: subprocess.Popen[bytes], line: bytes, path: Path) -> bytes:
+    def _exchange(self, process: subprocess.Popen[bytes], line: bytes, path: Path, limit: float) -> bytes:
         assert process.stdin is not None
         assert process.stdout is not None
         try:
             _send(process.stdin, line)
-            reply = self._reply(process.stdout)
+            reply = self._reply(process.stdout, limit)
         except (OSError, ValueError):  # it has ended, or another thread has closed its standard input
             reply = b""
         if reply:
             return reply
         if self._process is not process:
             raise _ended_by_us()
-        raise self._too_slow(process, path) if reply is None else self._crashed(process, path)
+        raise self._too_slow(process, path, limit) if reply is None else self._crashed(process, path)
 
-    def _reply(self, stream: IO[bytes]) -> bytes | None:
+    def _reply(self, stream: IO[bytes], limit: float) -> bytes | None:
         """Return the reply: None where it takes too long, nothing where the stream ends."""
-        deadline = time.monotonic() + self._limit
+        deadline = time.monotonic() + limit
         with selectors.DefaultSelector() as selector:
             selector.register(stream, selectors.EVENT_READ)
             while (end := self._buffer.find(b"\n")) < 0:
@@ -292,9 +301,9 @@ class Worker:
         del self._buffer[: end + 1]
         return reply
 
-    def _too_slow(self, process: subprocess.Popen[bytes], path: Path) -> TrackError:
+    def _too_slow(self, process: subprocess.Popen[bytes], path: Path, limit: float) -> TrackError:
         self._end()
-        problem, code = f"took longer than {self._limit:g} s and was given up", "time limit"
+        problem, code = f"took longer than {limit:.4g} s and was given up (see track_seconds)", "time limit"
         try:
             process.wait(PATIENCE_SECONDS)
         except subprocess.TimeoutExpired:

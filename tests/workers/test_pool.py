@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import os
 import select
@@ -14,13 +15,14 @@ from unittest.mock import Mock
 
 import pytest
 
-from genretagd.errors import DecodeError, ModelError, TagError, TimeLimitError, WorkerError
+from genretagd.domain import WriteOptions
+from genretagd.errors import DecodeError, FileChangedError, ModelError, TagError, TimeLimitError, WorkerError
 from genretagd.serial import to_json
 from genretagd.tagging.temps import temporary_name
 from genretagd.workers import pool
 from genretagd.workers.pool import Worker, WorkerPool, _send
 from genretagd.workers.service import WorkerSettings
-from genretagd.workers.wire import encode
+from genretagd.workers.wire import decode, encode
 
 
 @pytest.fixture
@@ -108,6 +110,25 @@ def test_a_worker_that_hangs_is_left_at_the_time_limit_and_the_next_call_works(
         assert process.wait(5) == -signal.SIGKILL
     finally:
         worker.close()
+
+
+def test_a_large_file_may_take_long_to_write_and_to_write_back(worker, track, monkeypatch):
+    """On a slow share a DJ set of some gigabytes was given up, each time, in the middle of its copy."""
+    large = dataclasses.replace(worker.read_genres(track).version, size=10**10)
+    real, limits = worker._exchange, []
+
+    def exchange(process, line, *rest):
+        limits.append(decode(line)["limit"])
+        return real(process, line, *rest)
+
+    monkeypatch.setattr(worker, "_exchange", exchange)
+    with pytest.raises(FileChangedError):
+        worker.write_genres(track, ("Jazz",), expected=large, options=WriteOptions())
+    with pytest.raises(FileChangedError):
+        worker.restore_fields(track, {}, expected=large, options=WriteOptions())
+    worker.read_genres(track)
+    assert limits[0] == limits[1] > 1000
+    assert limits[2] == 30.0
 
 
 def test_a_reply_that_came_while_we_were_suspended_ourselves_is_heard(worker, track, monkeypatch):
