@@ -245,12 +245,13 @@ def check_permitted(target: Target, *, options: WriteOptions) -> None:
         raise WriteRefusedError(
             target.path, "the file is write-protected, make it writable to have it tagged", code="read-only"
         )
-    with suppress(OSError, AttributeError):  # where no file can be without a name, the copy itself will tell
-        fd = os.open(".", os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, 0o600, dir_fd=target.directory_fd)
-        try:
-            check_owner(target, fd)
-        finally:
-            temps.close(fd)
+    if os.geteuid() not in {0, status.st_uid}:
+        with suppress(OSError, AttributeError):  # where no file can be without a name, the copy will tell
+            fd = os.open(".", os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, 0o600, dir_fd=target.directory_fd)
+            try:
+                check_owner(target, fd)
+            finally:
+                temps.close(fd)
     if status.st_nlink > 1 and options.hardlinks == "skip":
         raise WriteRefusedError(
             target.path,
