@@ -127,9 +127,12 @@ def _rename(target: Target, copy: temps.Temporary) -> None:
     try:
         move(target.name)
     except OSError as exc:
-        if _is_there(target):
-            if exc.errno in _OPEN_ELSEWHERE:
-                raise _in_use(target.path, "and this share replaces no such file") from exc
+        found = _status(target)
+        if found and os.path.samestat(found, os.fstat(copy.fd)):
+            return  # a server whose reply was lost was asked twice
+        if found and exc.errno in _OPEN_ELSEWHERE:
+            raise _in_use(target.path, "and this share replaces no such file") from exc
+        if found:
             raise
         with suppress(OSError):
             move(target.name)
@@ -140,12 +143,12 @@ def _rename(target: Target, copy: temps.Temporary) -> None:
         raise TagError(target.path, problem, code="lost") from exc
 
 
-def _is_there(target: Target) -> bool:
+def _status(target: Target) -> os.stat_result | None:
+    """Return what stands under the name of a track now, None where nothing does."""
     try:
-        os.stat(target.name, dir_fd=target.directory_fd, follow_symlinks=False)
+        return os.stat(target.name, dir_fd=target.directory_fd, follow_symlinks=False)
     except FileNotFoundError:
-        return False
-    return True
+        return None
 
 
 def _overwritten(

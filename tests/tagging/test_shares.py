@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from refusals import NEW, Tag, refused
 
+from genretagd.domain import FileVersion
 from genretagd.errors import TagError
 from genretagd.lease import lock
 from genretagd.tagging import temps
@@ -47,15 +48,18 @@ def test_a_copy_can_be_read_where_locks_are_mandatory_and_is_told_from_a_dead_on
 
 
 @pytest.fixture
-def smb(monkeypatch: pytest.MonkeyPatch) -> Callable[[Replace], None]:
-    """Do as the SMB client of Linux does while another program has the track open."""
+def share(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Do something before a file is replaced, or after it, as shares do."""
 
-    def pretend(fail: Replace) -> None:
+    def pretend(fail: Replace, *, late: bool = False) -> None:
         real = os.replace
 
         def replace(source: str, name: str, **kwargs: int) -> None:
-            fail(name, kwargs["dst_dir_fd"])
+            if not late:
+                fail(name, kwargs["dst_dir_fd"])
             real(source, name, **kwargs)
+            if late:
+                fail(name, kwargs["dst_dir_fd"])
 
         monkeypatch.setattr(os, "replace", replace)
 
@@ -63,7 +67,7 @@ def smb(monkeypatch: pytest.MonkeyPatch) -> Callable[[Replace], None]:
 
 
 def test_the_original_is_not_open_when_it_is_replaced(
-    track: Path, tag: Tag, smb: Callable[[Replace], None]
+    track: Path, tag: Tag, share: Callable[..., None]
 ) -> None:
     inode, fds = track.stat().st_ino, Path("/proc/self/fd")
     if not fds.is_dir():
@@ -74,37 +78,51 @@ def test_the_original_is_not_open_when_it_is_replaced(
         found = {fd.stat().st_ino for fd in fds.iterdir() if fd.exists()}
         open_here.append(inode in found)
 
-    smb(look)
+    share(look)
     tag(track, NEW)
     assert open_here == [False]
 
 
 def test_a_file_that_a_share_does_not_replace_while_it_is_open_is_tried_again(
-    track: Path, tag: Tag, smb: Callable[[Replace], None]
+    track: Path, tag: Tag, share: Callable[..., None]
 ) -> None:
     def deny(_name: str, _directory: int) -> None:
         raise PermissionError(errno.EACCES, "denied")
 
-    smb(deny)
+    share(deny)
     assert refused(tag, track, "in use").transient
 
 
+def test_a_file_that_was_replaced_though_the_reply_was_lost_counts_as_written(
+    track: Path, tag: Tag, share: Callable[..., None]
+) -> None:
+    """NFS asks again then, and the second answer is that there is nothing to rename."""
+
+    def ask_again(_name: str, _directory: int) -> None:
+        raise FileNotFoundError(errno.ENOENT, "it has been renamed already")
+
+    share(ask_again, late=True)
+    change = tag(track, NEW)
+    assert change.after == NEW
+    assert change.version_after == FileVersion.of(track.stat())
+
+
 def test_a_file_that_a_share_takes_away_instead_of_replacing_it_is_there_again(
-    track: Path, tag: Tag, store: FileTagStore, smb: Callable[[Replace], None]
+    track: Path, tag: Tag, store: FileTagStore, share: Callable[..., None]
 ) -> None:
     def lose(name: str, directory: int) -> None:
         if track.exists():
             os.unlink(name, dir_fd=directory)
             raise FileNotFoundError(errno.ENOENT, "lost")
 
-    smb(lose)
+    share(lose)
     tag(track, NEW)
     assert store.read_genres(track).genres == NEW
     assert list(track.parent.iterdir()) == [track]
 
 
 def test_a_file_whose_name_a_share_does_not_give_back_is_kept_under_another_one(
-    track: Path, tag: Tag, store: FileTagStore, smb: Callable[[Replace], None]
+    track: Path, tag: Tag, store: FileTagStore, share: Callable[..., None]
 ) -> None:
     def lose(name: str, directory: int) -> None:
         if track.exists():
@@ -112,7 +130,7 @@ def test_a_file_whose_name_a_share_does_not_give_back_is_kept_under_another_one(
         if name == track.name:
             raise FileNotFoundError(errno.ENOENT, "it is to be deleted when its reader closes it")
 
-    smb(lose)
+    share(lose)
     with pytest.raises(TagError) as caught:
         tag(track, NEW)
     sweep(track.parent)
