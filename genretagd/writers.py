@@ -30,7 +30,7 @@ def has_writer(fd: int) -> bool:
         fcntl.fcntl(fd, _SET_SIGNAL, signal.SIGURG)  # the default, SIGIO, would end the process
         fcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_RDLCK)
     except BlockingIOError:
-        return _type_of(fd) not in _REFUSING
+        return type_of(fd) not in _REFUSING
     except (ImportError, AttributeError, OSError):
         return False
     with contextlib.suppress(OSError):
@@ -38,7 +38,7 @@ def has_writer(fd: int) -> bool:
     return False
 
 
-def _type_of(fd: int) -> str:
+def type_of(fd: int) -> str:
     """Return the type of the file system that a file is on, "" where it cannot be found out."""
     device = os.fstat(fd).st_dev
     numbers = f"{os.major(device)}:{os.minor(device)}"

@@ -21,6 +21,7 @@ from genretagd.domain import UNWRITABLE_DIRECTORY, FileVersion, WriteOptions
 from genretagd.errors import FileChangedError, TagError, WriteRefusedError
 from genretagd.tagging import inplace, temps
 from genretagd.tagging.attributes import copy_attributes, is_immutable
+from genretagd.tagging.renaming import rename_over
 from genretagd.tagging.splice import Splice, Window, new_size, normalised, write_copy
 from genretagd.writers import has_writer
 
@@ -102,53 +103,15 @@ def replace(path: Path, edit: Edit, /, *, expected: FileVersion, options: WriteO
             if target.status.st_nlink > 1 and options.hardlinks == "in-place":
                 return _overwritten(target, copy, expected=expected, options=options)
             written = FileVersion.of(os.fstat(copy.fd))
-            _rename(target, copy)
+            target.close()  # SMB replaces no file that is open
+            try:
+                rename_over(target.directory_fd, target.name, copy)
+            except OSError as exc:
+                if exc.errno in _OPEN_ELSEWHERE:
+                    raise _in_use(path, "and this share replaces no such file") from exc
+                raise
             sync_directory(target.directory_fd)
             return written  # from here on nothing may fail: the file is changed
-
-
-def _rename(target: Target, copy: temps.Temporary) -> None:
-    """Rename a copy over its original.
-
-    SMB replaces no file that is open, be it by us. Linux's client, before 6.17, may then take it away and
-    fail all the same: what another program plays must not be lost by that.
-
-    Raises
-    ------
-    OSError
-        The original is where it was.
-    FileChangedError
-        So it is, and another program has it open.
-    TagError
-        It is gone, and the copy stands under another name.
-    """
-    move = partial(os.replace, copy.name, src_dir_fd=target.directory_fd, dst_dir_fd=target.directory_fd)
-    target.close()
-    try:
-        move(target.name)
-    except OSError as exc:
-        found = _status(target)
-        if found and os.path.samestat(found, os.fstat(copy.fd)):
-            return  # a server whose reply was lost was asked twice
-        if found and exc.errno in _OPEN_ELSEWHERE:
-            raise _in_use(target.path, "and this share replaces no such file") from exc
-        if found:
-            raise
-        with suppress(OSError):
-            move(target.name)
-            return
-        rescued = temps.rescued_name(copy.name)
-        move(rescued)
-        problem = f"the share lost it instead of replacing it; its new version is {rescued} now, rename that"
-        raise TagError(target.path, problem, code="lost") from exc
-
-
-def _status(target: Target) -> os.stat_result | None:
-    """Return what stands under the name of a track now, None where nothing does."""
-    try:
-        return os.stat(target.name, dir_fd=target.directory_fd, follow_symlinks=False)
-    except FileNotFoundError:
-        return None
 
 
 def _overwritten(

@@ -150,7 +150,11 @@ class FileTagStore:
         if directory in self._writing:
             self._check_written(path, directory)
         with suppress(OSError):  # whoever opens the file finds out why
-            status = path.stat()
+            try:
+                status = path.stat()
+            except FileNotFoundError:
+                sweep(directory)  # it may have been set aside
+                return
             if directory in self._swept and status.st_nlink < 2:
                 return
             self._swept.add(directory)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from genretagd.domain import written_at
 from genretagd.tagging import inplace, temps
+from genretagd.tagging.renaming import put_back
 
 
 def directory_of(path: Path) -> Path:
@@ -17,7 +18,7 @@ def directory_of(path: Path) -> Path:
 
 
 def sweep(directory: Path) -> list[str]:
-    """Remove temporary files of writers that are surely dead, and put backups of theirs back.
+    """Remove temporary files of writers that are surely dead, and put backups and tracks of theirs back.
 
     Only names that a write of ours uses are looked at, and only files that no living process has
     locked are touched. A directory that cannot be read or written is left as it is.
@@ -66,6 +67,11 @@ def _names_in(directory: Path, chosen: Callable[[str], bool]) -> Iterator[tuple[
 
 
 def _cleared(directory_fd: int, name: str) -> bool:
+    if temps.is_aside(name):
+        with suppress(OSError):
+            put_back(directory_fd, name)
+            return True
+        return False
     fd = temps.dead(directory_fd, name)
     if fd is None:
         return False

@@ -18,9 +18,10 @@ from typing import Final
 from genretagd.lease import lock, unlock
 
 NAME_BYTES: Final = 255
-TEMPORARY: Final = re.compile(r"\A\.(?:.*\.)?genretagd-[0-9a-f]{12}\.(?:tmp|backup)\Z", re.DOTALL)
+TEMPORARY: Final = re.compile(r"\A\.(?:.*\.)?genretagd-[0-9a-f]{12}\.(?:tmp|backup|aside)\Z", re.DOTALL)
 _TMP: Final = ".tmp"
 _BACKUP: Final = ".backup"
+_ASIDE: Final = ".aside"
 _SHORTEST_CUT: Final = 20
 
 
@@ -48,9 +49,19 @@ def backup_name(name: str) -> str:
     return name.removesuffix(_TMP) + _BACKUP
 
 
-def rescued_name(name: str) -> str:
-    """Return the name, for all to see, under which a temporary file stands that must not be lost."""
-    return name.removeprefix(".").removesuffix(_TMP) + ".rescued"
+def aside_name(name: str) -> str:
+    """Return the name under which a track stands while this temporary file takes its place in two steps."""
+    return name.removesuffix(_TMP) + _ASIDE
+
+
+def copy_of(aside: str) -> str:
+    """Return the name of the temporary file that was to take the place of a track set aside."""
+    return aside.removesuffix(_ASIDE) + _TMP
+
+
+def is_aside(name: str) -> bool:
+    """Return whether a name is that of a track set aside."""
+    return is_temporary(name) and name.endswith(_ASIDE)
 
 
 def is_backup(name: str) -> bool:
@@ -133,9 +144,14 @@ def close(fd: int) -> None:
         os.close(fd)
 
 
+def stem_of(temporary: str) -> str:
+    """Return the name of the track that a temporary file stands beside, or its beginning where it is long."""
+    return temporary[1:].rpartition(".genretagd-")[0]
+
+
 def is_beside(temporary: str, name: str) -> bool:
     """Return whether a temporary file is one of the file called `name`, or of one with the same beginning."""
-    stem = temporary[1:].rpartition(".genretagd-")[0]
+    stem = stem_of(temporary)
     return stem == name or (len(os.fsencode(stem)) >= _SHORTEST_CUT and name.startswith(stem))
 
 

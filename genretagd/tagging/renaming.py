@@ -1,0 +1,87 @@
+"""Renaming a verified copy over its track, on file systems that do not all do that in one step."""
+
+from __future__ import annotations
+
+import os
+import re
+from contextlib import suppress
+from functools import partial
+from typing import Final
+
+from genretagd.tagging import temps
+from genretagd.writers import type_of
+
+_SMB: Final = frozenset({"cifs", "smb3"})
+_MENDED: Final = (6, 17)
+"""The Linux since when its SMB client does not remove a file that it cannot replace."""
+
+
+def rename_over(directory_fd: int, name: str, copy: temps.Temporary) -> None:
+    """Give a copy the name of its track, which nobody has open here.
+
+    Raises
+    ------
+    OSError
+        The track is where it was, or will be after the next sweep of the directory.
+    """
+    try:
+        if _loses_open_files(directory_fd) and temps.stem_of(copy.name) == name:
+            _swap(directory_fd, name, copy.name)
+        else:
+            os.replace(copy.name, name, src_dir_fd=directory_fd, dst_dir_fd=directory_fd)
+    except OSError:
+        with suppress(FileNotFoundError):
+            found = os.stat(name, dir_fd=directory_fd, follow_symlinks=False)
+            if os.path.samestat(found, os.fstat(copy.fd)):
+                return  # NFS asks again where a reply was lost, and hears that there is nothing to rename
+        raise
+
+
+def put_back(directory_fd: int, aside: str) -> None:
+    """Give a track that was set aside its name again, if nothing has taken its place.
+
+    Raises
+    ------
+    OSError
+        It cannot be done now, or its writer is still at it.
+    """
+    copy, name = temps.copy_of(aside), temps.stem_of(aside)
+    if temps.in_use(directory_fd, copy):
+        raise BlockingIOError
+    if _is_there(directory_fd, name):
+        if not _is_there(directory_fd, copy):  # it has become the track
+            os.unlink(aside, dir_fd=directory_fd)
+        return
+    os.rename(aside, name, src_dir_fd=directory_fd, dst_dir_fd=directory_fd)
+
+
+def _swap(directory_fd: int, name: str, copy: str) -> None:
+    """Set a track aside, then give its name to a copy: nothing is replaced, so nothing open is lost."""
+    move = partial(os.rename, src_dir_fd=directory_fd, dst_dir_fd=directory_fd)
+    aside = temps.aside_name(copy)
+    move(name, aside)
+    try:
+        move(copy, name)
+    except OSError:
+        move(aside, name)
+        raise
+    with suppress(OSError):  # the next sweep does it
+        os.unlink(aside, dir_fd=directory_fd)
+
+
+def _loses_open_files(fd: int) -> bool:
+    """Return whether a file that another program is reading may be removed instead of being replaced.
+
+    So does Linux's SMB client ("smb: client: fix data loss due to broken rename(2)"), since SMB replaces no
+    file that is open.
+    """
+    version = tuple(map(int, re.findall(r"\d+", os.uname().release)[:2]))
+    return version < _MENDED and type_of(fd) in _SMB
+
+
+def _is_there(directory_fd: int, name: str) -> bool:
+    try:
+        os.stat(name, dir_fd=directory_fd, follow_symlinks=False)
+    except FileNotFoundError:
+        return False
+    return True
