@@ -2,7 +2,8 @@
 
 The new version is made as a hidden temporary file in the track's own directory, checked, given
 everything the old one carried, made durable, and only then renamed over it. Whatever fails, and
-whenever the process is killed, the track's name leads to the whole old or the whole new file.
+whenever the process is killed, the track's name leads to the whole old or the whole new file (on
+some shares after a sweep only, see `genretagd.tagging.renaming`).
 """
 
 from __future__ import annotations
