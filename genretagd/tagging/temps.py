@@ -19,6 +19,7 @@ from genretagd.lease import lock, unlock
 
 NAME_BYTES: Final = 255
 TEMPORARY: Final = re.compile(r"\A\.(?:.*\.)?genretagd-[0-9a-f]{12}\.(?:tmp|backup|aside)\Z", re.DOTALL)
+_HIDDEN: Final = ".~"
 _TMP: Final = ".tmp"
 _BACKUP: Final = ".backup"
 _ASIDE: Final = ".aside"
@@ -34,14 +35,15 @@ def temporary_name(name: str, *, limit: int = NAME_BYTES) -> str:
     """Return a fresh hidden name for a temporary file beside the file called `name`.
 
     The name is cut between characters to at most `limit` bytes, so that a track whose own name
-    is as long as the file system allows has a temporary file too.
+    is as long as the file system allows has a temporary file too. The tilde is for a name that begins with
+    an underscore: what begins with a dot and that is metadata to a Mac, and to a NAS that serves Macs.
     """
     tail = f".genretagd-{secrets.token_hex(6)}{_TMP}"
-    room = limit - 1 - len(tail) - len(_BACKUP)
+    room = limit - len(_HIDDEN) - len(tail) - len(_BACKUP)
     stem = name[:room]
     while len(os.fsencode(stem)) > room:
         stem = stem[:-1]
-    return f".{stem}{tail}"
+    return f"{_HIDDEN}{stem}{tail}"
 
 
 def backup_name(name: str) -> str:
@@ -146,7 +148,7 @@ def close(fd: int) -> None:
 
 def stem_of(temporary: str) -> str:
     """Return the name of the track that a temporary file stands beside, or its beginning where it is long."""
-    return temporary[1:].rpartition(".genretagd-")[0]
+    return temporary.removeprefix(_HIDDEN).rpartition(".genretagd-")[0]
 
 
 def is_beside(temporary: str, name: str) -> bool:

@@ -32,6 +32,23 @@ def test_a_file_is_written_where_all_files_belong_to_the_same_user_whoever_makes
     assert track.stat().st_uid == owner
 
 
+def test_a_name_that_begins_with_an_underscore_can_be_written_on_a_nas_that_serves_macs(
+    track: Path, tag: Tag, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = os.open
+
+    def veto(name: str, *args: int, **kwargs: int) -> int:
+        """Do as Samba's module "fruit", to which this is a Mac's metadata of another file."""
+        if str(name).startswith("._"):
+            raise FileNotFoundError(errno.ENOENT, "vetoed")
+        return real(name, *args, **kwargs)
+
+    intro = track.rename(track.with_name("_Intro.mp3"))
+    monkeypatch.setattr(os, "open", veto)
+    tag(intro, NEW)
+    assert temps.is_beside(temps.temporary_name(intro.name), intro.name)
+
+
 def test_a_copy_can_be_read_where_locks_are_mandatory_and_is_told_from_a_dead_one(
     track: Path, tag: Tag
 ) -> None:
