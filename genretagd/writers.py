@@ -1,4 +1,4 @@
-"""Whether anybody has a file open for writing, as far as the system tells."""
+"""Who else has a file open, as far as the system tells."""
 
 from __future__ import annotations
 
@@ -17,25 +17,37 @@ _REFUSING: Final = frozenset({"nfs", "nfs4", "cifs", "smb3"})
 def has_writer(fd: int) -> bool:
     """Return whether anybody has a file open for writing; False where it cannot be known.
 
-    A read lease (fcntl(2), ``F_SETLEASE``) is given only while nobody has. It is handed back at once.
-
     Parameters
     ----------
     fd : int
         The file, open for reading.
     """
+    return _lease(fd, "F_RDLCK") is False and type_of(fd) not in _REFUSING
+
+
+def is_open_elsewhere(fd: int) -> bool:
+    """Return whether anybody else has a file open, or may have: True where it cannot be known."""
+    return not _lease(fd, "F_WRLCK")
+
+
+def _lease(fd: int, kind: str) -> bool | None:
+    """Return whether a lease (fcntl(2), ``F_SETLEASE``) is given; None where it cannot be asked for.
+
+    A read lease is given only while nobody has the file open for writing, a write lease only while nobody
+    else has it open at all. It is handed back at once.
+    """
     try:
         import fcntl  # noqa: PLC0415 - POSIX only
 
         fcntl.fcntl(fd, _SET_SIGNAL, signal.SIGURG)  # the default, SIGIO, would end the process
-        fcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_RDLCK)
+        fcntl.fcntl(fd, fcntl.F_SETLEASE, getattr(fcntl, kind))
     except BlockingIOError:
-        return type_of(fd) not in _REFUSING
-    except (ImportError, AttributeError, OSError):
         return False
+    except (ImportError, AttributeError, OSError):
+        return None
     with contextlib.suppress(OSError):
         fcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_UNLCK)
-    return False
+    return True
 
 
 def type_of(fd: int) -> str:

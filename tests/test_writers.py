@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from genretagd import writers
-from genretagd.writers import has_writer
+from genretagd.writers import has_writer, is_open_elsewhere
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="leases are Linux's")
 
@@ -28,6 +28,13 @@ def test_a_writer_is_seen_while_it_has_the_file_open(track: Path) -> None:
         with track.open("r+b"):
             assert has_writer(file.fileno())
         assert not has_writer(file.fileno())
+
+
+def test_a_reader_is_seen_while_it_has_the_file_open(track: Path) -> None:
+    with track.open("rb") as file:
+        with track.open("rb"):
+            assert is_open_elsewhere(file.fileno())
+        assert not is_open_elsewhere(file.fileno())
 
 
 def test_who_opens_the_file_for_writing_meanwhile_ends_nobody(

@@ -9,15 +9,36 @@ from functools import partial
 from typing import Final
 
 from genretagd.tagging import temps
-from genretagd.writers import type_of
+from genretagd.writers import is_open_elsewhere, type_of
 
 _SMB: Final = frozenset({"cifs", "smb3"})
 _MENDED: Final = (6, 17)
 """The Linux since when its SMB client does not remove a file that it cannot replace."""
 
 
-def rename_over(directory_fd: int, name: str, copy: temps.Temporary) -> None:
-    """Give a copy the name of its track, which nobody has open here.
+def may_be_lost(fd: int) -> bool:
+    """Return whether a track would be removed, instead of being replaced, because somebody has it open.
+
+    So does Linux's SMB client ("smb: client: fix data loss due to broken rename(2)"), since SMB replaces no
+    file that is open.
+    """
+    version = tuple(map(int, re.findall(r"\d+", os.uname().release)[:2]))
+    return version < _MENDED and type_of(fd) in _SMB and is_open_elsewhere(fd)
+
+
+def rename_over(directory_fd: int, name: str, copy: temps.Temporary, *, at_once: bool) -> None:
+    """Give a copy the name of its track, which is no longer open here.
+
+    Parameters
+    ----------
+    directory_fd : int
+        The directory of both.
+    name : str
+        The track's.
+    copy : Temporary
+        What takes its place.
+    at_once : bool
+        Whether the track is replaced, not set aside first. One of a long name is in any case.
 
     Raises
     ------
@@ -25,10 +46,10 @@ def rename_over(directory_fd: int, name: str, copy: temps.Temporary) -> None:
         The track is where it was, or will be after the next sweep of the directory.
     """
     try:
-        if _loses_open_files(directory_fd) and temps.stem_of(copy.name) == name:
-            _swap(directory_fd, name, copy.name)
-        else:
+        if at_once or temps.stem_of(copy.name) != name:
             os.replace(copy.name, name, src_dir_fd=directory_fd, dst_dir_fd=directory_fd)
+        else:
+            _swap(directory_fd, name, copy.name)
     except OSError:
         with suppress(FileNotFoundError):
             found = os.stat(name, dir_fd=directory_fd, follow_symlinks=False)
@@ -67,16 +88,6 @@ def _swap(directory_fd: int, name: str, copy: str) -> None:
         raise
     with suppress(OSError):  # the next sweep does it
         os.unlink(aside, dir_fd=directory_fd)
-
-
-def _loses_open_files(fd: int) -> bool:
-    """Return whether a file that another program is reading may be removed instead of being replaced.
-
-    So does Linux's SMB client ("smb: client: fix data loss due to broken rename(2)"), since SMB replaces no
-    file that is open.
-    """
-    version = tuple(map(int, re.findall(r"\d+", os.uname().release)[:2]))
-    return version < _MENDED and type_of(fd) in _SMB
 
 
 def _is_there(directory_fd: int, name: str) -> bool:

@@ -22,7 +22,7 @@ from genretagd.domain import UNWRITABLE_DIRECTORY, FileVersion, WriteOptions
 from genretagd.errors import FileChangedError, TagError, WriteRefusedError
 from genretagd.tagging import inplace, temps
 from genretagd.tagging.attributes import copy_attributes, is_immutable
-from genretagd.tagging.renaming import rename_over
+from genretagd.tagging.renaming import may_be_lost, rename_over
 from genretagd.tagging.splice import Splice, Window, new_size, normalised, write_copy
 from genretagd.writers import has_writer
 
@@ -104,9 +104,10 @@ def replace(path: Path, edit: Edit, /, *, expected: FileVersion, options: WriteO
             if target.status.st_nlink > 1 and options.hardlinks == "in-place":
                 return _overwritten(target, copy, expected=expected, options=options)
             written = FileVersion.of(os.fstat(copy.fd))
+            at_once = not may_be_lost(target.fd)
             target.close()  # SMB replaces no file that is open
             try:
-                rename_over(target.directory_fd, target.name, copy)
+                rename_over(target.directory_fd, target.name, copy, at_once=at_once)
             except OSError as exc:
                 if exc.errno in _OPEN_ELSEWHERE:
                     raise _in_use(path, "and this share replaces no such file") from exc

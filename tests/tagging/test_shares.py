@@ -11,15 +11,16 @@ from types import SimpleNamespace
 import pytest
 from fault_harness import MODES, Subject
 from refusals import NEW, Tag, refused
-from tag_cases import CASES
+from tag_cases import CASES, Case
 from tag_streams import bare_mp3
 
-from genretagd.domain import FileVersion
+from genretagd.domain import FileVersion, WriteOptions
 from genretagd.lease import lock
 from genretagd.tagging import renaming, temps
 from genretagd.tagging.store import FileTagStore
 from genretagd.tagging.sweeping import sweep
 
+Place = Callable[[Case], Path]
 Rename = Callable[[str, str], None]
 
 
@@ -132,9 +133,14 @@ def smb(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[str]]:
     """Be on an SMB share, with one version of Linux or another; returns what is replaced from then on."""
 
     def mount(
-        release: str = "6.1.0-28-amd64", kind: str = "cifs", *, rename: Rename = lambda _source, _name: None
+        release: str = "6.1.0-28-amd64",
+        kind: str = "cifs",
+        *,
+        is_open: bool = True,
+        rename: Rename = lambda _source, _name: None,
     ) -> list[str]:
         monkeypatch.setattr(renaming, "type_of", lambda _fd: kind)
+        monkeypatch.setattr(renaming, "is_open_elsewhere", lambda _fd: is_open)
         monkeypatch.setattr(os, "uname", lambda: SimpleNamespace(release=release))
         replaced: list[str] = []
         real, real_replace = os.rename, os.replace
@@ -155,21 +161,23 @@ def smb(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[str]]:
 
 
 @pytest.mark.parametrize(
-    ("where", "replaces"),
+    ("where", "is_open", "replaces"),
     [
-        (("6.1.0-28-amd64", "cifs"), False),
-        (("6.16.9", "smb3"), False),
-        (("5.15.0-91-generic", "cifs"), False),
-        (("6.17.0", "cifs"), True),
-        (("7.1-rc2", "cifs"), True),
-        (("6.1.0-28-amd64", "ext4"), True),
+        (("6.1.0-28-amd64", "cifs"), True, False),
+        (("6.1.0-28-amd64", "cifs"), False, True),
+        (("6.16.9", "smb3"), True, False),
+        (("5.15.0-91-generic", "cifs"), True, False),
+        (("6.17.0", "cifs"), True, True),
+        (("7.1-rc2", "cifs"), True, True),
+        (("6.1.0-28-amd64", "ext4"), True, True),
     ],
 )
-def test_the_smb_client_of_linux_before_6_17_is_not_asked_to_replace_a_file(
-    where: tuple[str, str], replaces: bool, track: Path, tag: Tag, smb: Callable[..., list[str]]
+def test_the_smb_client_of_linux_before_6_17_is_not_asked_to_replace_a_file_that_is_open(
+    where: tuple[str, str], is_open: bool, replaces: bool, place: Place, smb: Callable[..., list[str]]
 ) -> None:
-    replaced = smb(*where)
-    tag(track, NEW)
+    track, store = place(CASES[2]), FileTagStore()
+    replaced = smb(*where, is_open=is_open)
+    store.write_genres(track, NEW, expected=store.read_genres(track).version, options=WriteOptions())
     assert replaced == ([track.name] if replaces else [])
     assert FileTagStore().read_genres(track).genres == NEW
     assert list(track.parent.iterdir()) == [track]
