@@ -59,21 +59,22 @@ def rename_over(directory_fd: int, name: str, copy: temps.Temporary, *, at_once:
 
 
 def put_back(directory_fd: int, aside: str) -> None:
-    """Give a track that was set aside its name again, if nothing has taken its place.
+    """Give a track that was set aside its name again, or remove it where another file has that.
 
     Raises
     ------
     OSError
-        It cannot be done now, or its writer is still at it.
+        It cannot be done now, or who set it aside is still at it.
     """
-    copy, name = temps.copy_of(aside), temps.stem_of(aside)
-    if temps.in_use(directory_fd, copy):
+    if temps.in_use(directory_fd, temps.copy_of(aside)):
         raise BlockingIOError
-    if _is_there(directory_fd, name):
-        if not _is_there(directory_fd, copy):  # it has become the track
-            os.unlink(aside, dir_fd=directory_fd)
-        return
-    os.rename(aside, name, src_dir_fd=directory_fd, dst_dir_fd=directory_fd)
+    name = temps.stem_of(aside)
+    try:
+        os.stat(name, dir_fd=directory_fd, follow_symlinks=False)
+    except FileNotFoundError:
+        os.rename(aside, name, src_dir_fd=directory_fd, dst_dir_fd=directory_fd)
+    else:
+        os.unlink(aside, dir_fd=directory_fd)
 
 
 def _swap(directory_fd: int, name: str, copy: str) -> None:
@@ -88,11 +89,3 @@ def _swap(directory_fd: int, name: str, copy: str) -> None:
         raise
     with suppress(OSError):  # the next sweep does it
         os.unlink(aside, dir_fd=directory_fd)
-
-
-def _is_there(directory_fd: int, name: str) -> bool:
-    try:
-        os.stat(name, dir_fd=directory_fd, follow_symlinks=False)
-    except FileNotFoundError:
-        return False
-    return True
