@@ -140,7 +140,7 @@ def copied(
     try:
         check_owner(target, temporary.fd)
         write_copy(target.fd, temporary.fd, splices)
-        temps.let_read(temporary)
+        temps.let_read(target.directory_fd, temporary)
         edit.verify(target.fd, temporary.fd, target.real.parent / temporary.name)
         copy_attributes(target.fd, temporary.fd, mtime=options.mtime)
         os.fsync(temporary.fd)

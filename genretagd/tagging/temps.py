@@ -109,7 +109,7 @@ def create(directory_fd: int, beside: str) -> Temporary:
                 continue
             raise
         try:
-            if lock(fd) is not False and os.fstat(fd).st_nlink:
+            if lock(fd) is not False and _is_there(directory_fd, name):
                 return Temporary(name, fd)
         except BaseException:
             os.close(fd)
@@ -117,7 +117,7 @@ def create(directory_fd: int, beside: str) -> Temporary:
         os.close(fd)  # a sweep took it between its creation and its lock
 
 
-def let_read(temporary: Temporary) -> None:
+def let_read(directory_fd: int, temporary: Temporary) -> None:
     """Let everybody read a temporary file that is complete; that its writer is alive is told as before.
 
     On an SMB share the lock of a file that is being written keeps all others from reading it, whoever opened
@@ -129,7 +129,7 @@ def let_read(temporary: Temporary) -> None:
         A sweep took it for dead meanwhile, or the system failed.
     """
     unlock(temporary.fd)  # SMB would keep both
-    if lock(temporary.fd, shared=True) is False or not os.fstat(temporary.fd).st_nlink:
+    if lock(temporary.fd, shared=True) is False or not _is_there(directory_fd, temporary.name):
         raise OSError(errno.EAGAIN, "another genretagd cleared the copy up")
 
 
@@ -177,6 +177,14 @@ def dead(directory_fd: int, name: str) -> int | None:
         return fd
     os.close(fd)
     return None
+
+
+def _is_there(directory_fd: int, name: str) -> bool:
+    try:
+        os.stat(name, dir_fd=directory_fd, follow_symlinks=False)
+    except FileNotFoundError:
+        return False
+    return True
 
 
 def _opened(directory_fd: int, name: str) -> int | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import secrets
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -31,6 +32,25 @@ def test_a_file_is_written_where_all_files_belong_to_the_same_user_whoever_makes
     monkeypatch.setattr(os, "geteuid", lambda: owner + 1)
     tag(track, NEW)
     assert track.stat().st_uid == owner
+
+
+def test_where_files_are_said_to_have_no_links_one_copy_is_made(
+    track: Path, tag: Tag, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As some file systems in user space say; copy after copy was begun, without end."""
+
+    class Linkless:
+        def __init__(self, status: os.stat_result) -> None:
+            self._status = status
+            self.st_nlink = 0
+
+        def __getattr__(self, name: str) -> object:
+            return getattr(self._status, name)
+
+    real, names = os.fstat, iter(["0123456789ab"])
+    monkeypatch.setattr(os, "fstat", lambda fd: Linkless(real(fd)))
+    monkeypatch.setattr(secrets, "token_hex", lambda _size: next(names))
+    tag(track, NEW)
 
 
 def test_a_name_that_begins_with_an_underscore_can_be_written_on_a_nas_that_serves_macs(
