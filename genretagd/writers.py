@@ -39,8 +39,9 @@ def _lease(fd: int, kind: str) -> bool | None:
     try:
         import fcntl  # noqa: PLC0415 - POSIX only
 
+        ask = fcntl.F_SETLEASE, getattr(fcntl, kind)  # Linux's alone, as is the next line's number
         fcntl.fcntl(fd, _SET_SIGNAL, signal.SIGURG)  # the default, SIGIO, would end the process
-        fcntl.fcntl(fd, fcntl.F_SETLEASE, getattr(fcntl, kind))
+        fcntl.fcntl(fd, *ask)
     except BlockingIOError:
         return False
     except (ImportError, AttributeError, OSError):

@@ -54,6 +54,17 @@ def test_who_opens_the_file_for_writing_meanwhile_ends_nobody(
         assert not has_writer(file.fileno())
 
 
+def test_a_system_without_leases_is_asked_nothing(track: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """There the numbers of Linux mean something else, such as another place for a descriptor."""
+    asked: list[int] = []
+    monkeypatch.setattr(fcntl, "fcntl", lambda _fd, command, *_rest: asked.append(command))
+    monkeypatch.delattr(fcntl, "F_SETLEASE")
+    with track.open("rb") as file:
+        assert not has_writer(file.fileno())
+        assert is_open_elsewhere(file.fileno())
+    assert asked == []
+
+
 @pytest.mark.parametrize(
     ("type_", "known"), [("ext4", True), ("btrfs", True), ("nfs4", False), ("cifs", False), ("smb3", False)]
 )
