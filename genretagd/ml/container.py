@@ -62,6 +62,12 @@ PROTECTED_TAGS: Final = frozenset({"drms", "enca", "p608"})
 PROTECTION: Final = b"sinf\x00\x00\x00\x0cfrma"
 """Stands in an MP4 file before what an encrypted track was, which FFmpeg then calls it."""
 
+BLAMES_FILE: Final = frozenset({"corrupt", "truncated"})
+"""Codes of errors that call a file bad, which a failing disk looks like."""
+
+CHECKED_BYTES: Final = 1 << 29
+"""How much of a file that seems bad is read once more; a share takes seconds for it."""
+
 CHUNK_BYTES: Final = 1 << 20
 
 
@@ -73,16 +79,21 @@ class OpenedAudio:
     ----------
     path : Path
         The file.
-    size : int
-        Its size in bytes, or that of the part that is open.
+    part : range of bytes
+        What of it is open.
     container, stream : PyAV objects
         The open container and its chosen audio stream.
     """
 
     path: Path
-    size: int
+    part: range
     container: Any
     stream: Any
+
+    @property
+    def size(self) -> int:
+        """Return how many bytes are open."""
+        return len(self.part)
 
     @property
     def format_name(self) -> str:
@@ -127,16 +138,36 @@ def open_audio(path: Path, *, part: range | None = None) -> Iterator[OpenedAudio
     try:
         if part is None and head.startswith(b"ID3"):
             part, format_name = _behind_tags(path, size)
-        if part is not None:
-            size = len(part)
-        if size > LARGE_BYTES:
+        seen = part or range(size)
+        if len(seen) > LARGE_BYTES:
             options["fflags"] = "fastseek"
         with _open(path, part, format_name=format_name, options=options) as container:
-            yield OpenedAudio(path, size, container, _choose_stream(path, container, head))
-    except DecodeError:
-        raise
+            yield OpenedAudio(path, seen, container, _choose_stream(path, container, head))
     except Exception as exc:  # the decode door: PyAV raises FFmpeg's errors as many built-in kinds
-        raise explained(path, exc, known_magic=_has_magic(head)) from exc
+        error = exc if isinstance(exc, DecodeError) else explained(path, exc, known_magic=_has_magic(head))
+        if error.code in BLAMES_FILE:
+            refuse_unreadable(path, part or range(size))
+        if error is exc:
+            raise
+        raise error from exc
+
+
+def refuse_unreadable(path: Path, part: range) -> None:
+    """Refuse a file of which the disk does not give a part: demuxers take that for damage, or for the end.
+
+    Raises
+    ------
+    DecodeError
+        With code ``"unreadable"``.
+    """
+    try:
+        with path.open("rb", buffering=0) as stream:
+            stream.seek(part.start)
+            left = min(len(part), CHECKED_BYTES)  # in steps that are shorter before a bad sector
+            while left and (chunk := stream.read(min(left, CHUNK_BYTES))):
+                left -= len(chunk)
+    except OSError as exc:
+        raise _unreadable(path, exc) from exc
 
 
 def _open(path: Path, part: range | None, *, format_name: str | None, options: dict[str, str]) -> Any:
@@ -258,11 +289,9 @@ def _read_head(path: Path) -> tuple[bytes, int]:
 
 def _unreadable(path: Path, exc: OSError) -> DecodeError:
     transient = not isinstance(exc, FileNotFoundError | PermissionError)
+    what = "the disk or share that it is on" if transient else "the file and its permissions"
     return DecodeError(
-        path,
-        f"cannot be read ({_words(exc)}), check the file and its permissions",
-        code="unreadable",
-        transient=transient,
+        path, f"cannot be read ({_words(exc)}), check {what}", code="unreadable", transient=transient
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from genretagd.ml.container import OpenedAudio
+from genretagd.ml.container import OpenedAudio, refuse_unreadable
 
 MEASURED_BYTES: Final = 1 << 29
 """A length is measured by reading packets up to here and extrapolated beyond."""
@@ -110,8 +110,8 @@ def measure(opened: OpenedAudio) -> Measured:
             if seen > MEASURED_BYTES:
                 seconds = float(opened.seconds_of(max(total, end)) * opened.size / seen)
                 return Measured(seconds, first_byte or 0)
-    except Exception:  # noqa: BLE001, S110 - the decode door: damaged from here on, what came before counts
-        pass
+    except Exception:  # noqa: BLE001 - the decode door: damaged from here on, what came before counts
+        refuse_unreadable(opened.path, opened.part)
     return Measured(opened.seconds_of(max(total, end)), first_byte or 0)
 
 

@@ -4,6 +4,9 @@ import errno
 import subprocess
 import sys
 import wave
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
 
 import av
 import mutagen.id3
@@ -15,6 +18,7 @@ from genretagd.errors import DecodeError
 from genretagd.ml import container
 from genretagd.ml.container import open_audio
 from genretagd.ml.decode import read_excerpts
+from genretagd.ml.lengths import Measured, measure
 from genretagd.ml.packets import audio_digest
 
 DTS_HEADER = bytes.fromhex("7ffe8001fc3c7ff0a2c00138")
@@ -45,6 +49,58 @@ def test_a_disk_that_fails_behind_the_first_bytes_makes_a_file_unreadable_for_no
     with pytest.raises(DecodeError) as caught, open_audio(FORMATS["mp3"]):
         pass
     assert (caught.value.code, caught.value.transient) == ("unreadable", True)
+
+
+def have_the_disk_fail(monkeypatch):
+    """Have whoever opens a file in Python meet a disk that fails; FFmpeg reads by itself."""
+
+    class Failing:
+        given = False
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *_):
+            pass
+
+        def seek(self, _):
+            pass
+
+        def read(self, _):
+            if self.given:
+                raise OSError(errno.EIO, "Input/output error")
+            self.given = True
+            return b"some bytes"
+
+    monkeypatch.setattr(Path, "open", lambda *_, **__: Failing())
+
+
+@pytest.mark.parametrize("name", ["flac", "alac", "tta", "musepack-sv8"])
+def test_a_file_that_the_disk_gives_a_part_of_is_unreadable_for_now_and_no_bad_copy(
+    tmp_path, monkeypatch, name
+):
+    whole = FORMATS[name].read_bytes()
+    path = tmp_path / "track"
+    path.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(DecodeError, match=r" copy$"):
+        read_excerpts(path, sr=RATE, count=3, seconds=1.0)
+    have_the_disk_fail(monkeypatch)
+    with pytest.raises(DecodeError, match=r"input/output error.*check the disk or share") as caught:
+        read_excerpts(path, sr=RATE, count=3, seconds=1.0)
+    assert (caught.value.code, caught.value.transient) == ("unreadable", True)
+
+
+def test_a_length_is_not_measured_up_to_where_the_disk_fails(monkeypatch):
+    def fail(_):
+        raise av.error.OSError(errno.EIO, "Input/output error")
+        yield
+
+    with open_audio(FORMATS["mp3"]) as opened:
+        failing = replace(opened, container=SimpleNamespace(demux=fail, seek=lambda *_, **__: None))
+        assert measure(failing) == Measured(0.0, 0)
+        have_the_disk_fail(monkeypatch)
+        with pytest.raises(DecodeError, match="check the disk or share"):
+            measure(failing)
 
 
 @pytest.mark.parametrize(("silence", "codec"), [(0.0, "dca"), (0.5, "dca"), (2.0, "dca"), (5.0, "pcm_s16le")])
