@@ -9,9 +9,10 @@ What a sample is
     start, so the same audio gives the same samples in every container.
     The links of a chained Ogg file are one track (see `genretagd.ml.chain`).
 How long a track is
-    What its container states, if that can be true for a file of its size; otherwise what its packets add up
-    to. Where the audio ends earlier than stated, or a short track goes on for longer, the packets decide as
-    well, and a file whose own header states much more than there is counts as truncated.
+    What its container states, if that can be true for a file of its size and its time begins at zero;
+    otherwise what its packets add up to. Where the audio ends earlier than stated, or a short track goes on
+    for longer, the packets decide as well, and a file whose own header states much more than there is
+    counts as truncated.
 """
 
 from __future__ import annotations

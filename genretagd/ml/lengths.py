@@ -13,6 +13,11 @@ MEASURED_BYTES: Final = 1 << 29
 BYTES_PER_SECOND: Final = (100.0, 30e6)
 """A length outside this for the file's size is not believed."""
 
+LATE_SECONDS: Final = 2.0
+"""A stream that begins later than this, as a recording of a broadcast does, states no length: some formats
+count it from zero and others from where they begin.
+"""
+
 GUESSED_LENGTH: Final = frozenset({"mp3", "aac", "ac3", "eac3", "dts"})
 """Formats that need not state a length."""
 
@@ -67,6 +72,8 @@ GUESS_SLACK: Final = 0.01
 
 def stated_seconds(opened: OpenedAudio) -> float | None:
     """Return the length that a file states in seconds, or None where it states none that can be true."""
+    if opened.seconds_of(opened.stream.start_time or 0) > LATE_SECONDS:
+        return None
     seconds = 0.0
     if opened.container.duration:
         seconds = opened.container.duration / 1e6

@@ -143,3 +143,20 @@ def test_a_stated_length_that_is_too_short_is_corrected(tmp_path, make):
     found = read_excerpts(path, sr=RATE, count=3, seconds=1.8)
     assert found.seconds == pytest.approx(6.0, abs=0.1)
     assert len(found.waveforms) == 3
+
+
+@pytest.mark.parametrize(("name", "kind"), [("opus", "opus"), ("opus", "mka"), ("wma", "wma")])
+def test_a_recording_of_a_broadcast_that_had_begun_long_ago_is_heard_as_any_other(tmp_path, name, kind):
+    path = tmp_path / f"recording.{kind}"
+    with av.open(str(FORMATS[name])) as whole, av.open(str(path), "w") as recording:
+        copied = recording.add_stream_from_template(whole.streams.audio[0])
+        for packet in whole.demux(audio=0):
+            if packet.size:
+                packet.pts = packet.dts = packet.pts + round(60 / packet.time_base)
+                packet.stream = copied
+                recording.mux(packet)
+    expected = read_excerpts(FORMATS[name], sr=RATE, count=3, seconds=1.0)
+    found = read_excerpts(path, sr=RATE, count=3, seconds=1.0)
+    assert found.seconds == pytest.approx(expected.seconds, abs=0.1)
+    assert found.starts == pytest.approx(expected.starts, abs=0.1)
+    assert len({waveform.tobytes() for waveform in found.waveforms}) == 3
