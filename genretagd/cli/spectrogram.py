@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from pathlib import Path
 from typing import Annotated
 
@@ -43,6 +44,11 @@ def spectrogram(
     audio = sum(source.kind == "audio" for source in corpus.sources)
     if not audio:
         raise CorpusError(f"{genre_home(dataset)}: no audio in it, these are spectrograms already")
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=output).close()
+    except OSError as exc:
+        raise UsageError(f"{output}: cannot be written ({exc.strerror}), name a folder that can be") from exc
     front_end = FrontEnd()
     with ProgressReporter() as progress:
         drawn = draw_all(

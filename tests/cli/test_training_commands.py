@@ -6,6 +6,7 @@ import importlib.util
 import json
 import os
 import shutil
+from pathlib import Path
 
 import pytest
 from PIL import Image
@@ -83,6 +84,24 @@ def test_spectrogram_does_not_write_where_its_pictures_would_hide_the_audio(genr
     assert result.status == 2
     assert f"lies in {music}, where its pictures would take the place of the audio" in result.err
     assert not list(music.rglob("*.png"))
+
+
+@needs_training
+@pytest.mark.parametrize(
+    "place",
+    [
+        pytest.param(lambda taken: taken, id="a file"),
+        pytest.param(lambda taken: taken / "out", id="below a file"),
+        pytest.param(lambda _: Path("/proc"), id="not a disk"),
+    ],
+)
+def test_spectrogram_draws_nothing_where_it_cannot_write(genretagd, music, tmp_path, place):
+    taken = tmp_path / "taken"
+    taken.write_bytes(b"a file")
+    result = genretagd("spectrogram", music, place(taken), "--jobs", 1)
+    assert (result.status, result.out) == (2, "")
+    assert "cannot be written (" in result.err
+    assert "to do" not in result.err
 
 
 @needs_training
