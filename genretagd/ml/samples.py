@@ -142,8 +142,9 @@ def to_mono(channels: Channels) -> FloatArray:
     kind = channels[0].dtype
     exact = np.float32 if kind.itemsize <= 2 or kind == np.float32 else np.float64
     mono: npt.NDArray[Any] = channels[0].astype(exact)
-    for channel in channels[1:]:
-        mono += channel
+    with np.errstate(over="ignore", invalid="ignore"):  # what comes of infinities is put right below
+        for channel in channels[1:]:
+            mono += channel
     if len(channels) > 1:
         mono /= len(channels)
     if kind.kind == "u":

@@ -153,8 +153,9 @@ def test_planned_excerpts_lie_within_the_track_and_do_not_overlap(length, count)
 
 
 def test_not_a_number_and_infinity_become_silence_and_a_bounded_level(tmp_path):
-    samples = np.zeros((1, 2 * RATE), np.float32)
+    samples = np.zeros((2, 2 * RATE), np.float32)
     samples[0, 100:200], samples[0, 300:400], samples[0, 500] = np.nan, np.inf, 1e30
+    samples[1, 300:350], samples[:, 600] = -np.inf, 3e38
     path = encode(samples, tmp_path / "odd.wav", codec="pcm_f32le")
     waveform = read_excerpts(path, sr=RATE, count=1, seconds=9.0).waveforms[0]
     assert np.isfinite(waveform).all()
