@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import threading
 import time
@@ -70,6 +71,7 @@ class Database:
         try:
             with self._explained():
                 self._connection.row_factory = sqlite3.Row
+                self._opened = path.stat()
                 self._prepare(read_only=read_only)
                 if not read_only:
                     self._connection.execute(f"PRAGMA busy_timeout = {CLOSING_SECONDS * 1000:.0f}")
@@ -128,12 +130,14 @@ class Database:
         Raises
         ------
         LedgerError
-            SQLite reports a problem (full disk, damage, lock held too long).
+            SQLite reports a problem (full disk, damage, lock held too long), or the file that was opened
+            is not there any more: what is written to it would be lost.
         """
         with self._lock, self._explained():
             if self._connection.in_transaction:
                 yield self._connection
                 return
+            self._check_file()
             self._execute("BEGIN IMMEDIATE")
             try:
                 yield self._connection
@@ -142,6 +146,17 @@ class Database:
                 if self._connection.in_transaction:  # else SQLite has rolled it back by itself
                     self._connection.execute("ROLLBACK")
                 raise
+
+    def _check_file(self) -> None:
+        try:
+            if os.path.samestat(self._opened, self.path.stat()):
+                return
+        except FileNotFoundError:
+            pass
+        raise LedgerError(
+            f"{self.path}: was moved, deleted or replaced while in use, nothing is tagged until "
+            "genretagd is started again"
+        )
 
     def _execute(self, statement: str, parameters: tuple[object, ...] = ()) -> sqlite3.Cursor:
         deadline = time.monotonic() + BUSY_SECONDS

@@ -147,6 +147,18 @@ def test_another_program_that_holds_the_ledger_is_waited_for(
             pass
 
 
+@pytest.mark.parametrize("after", ["moved", "deleted", "replaced"])
+def test_nothing_is_written_to_a_ledger_that_is_not_where_it_was(database: Database, after: str) -> None:
+    if after == "deleted":
+        database.path.unlink()
+    else:
+        database.path.rename(database.path.with_name("moved"))
+    if after == "replaced":
+        database.path.touch()
+    with pytest.raises(LedgerError, match="was moved, deleted or replaced while in use"), database.transaction():
+        pass
+
+
 def test_a_directory_that_cannot_be_made_is_told_whatever_it_is_called(tmp_path: Path) -> None:
     in_the_way = tmp_path / "full, locked and malformed"
     in_the_way.touch()
