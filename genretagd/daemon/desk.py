@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -40,6 +41,16 @@ class Told(Protocol):
 
     def trouble(self, problem: str | None, /) -> None:
         """Hear what is wrong and is no file's fault, or (None) that all is right again."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """A file about which something is to be done, by the path of itself and of no link to it."""
+
+    path: str
+    look: Look
+    judgement: Judgement
+    attempts: int
 
 
 class Desk:
@@ -85,7 +96,9 @@ class Desk:
         self._told = told
         self._unsettle = unsettle
         self._wanted = wanted
+        self._clock = clock
         self._wall = wall
+        self._recording_at: float | None = None  # while the ledger cannot be written: when that is tried next
         self.hanging = Hanging(clock=clock)
 
     def known(self, path: str, look: Look) -> bool:
@@ -139,6 +152,8 @@ class Desk:
         except GenretagdError as exc:  # no ledger, no worker, no model: nobody's file is to blame
             if self._queue.closed:
                 return None
+            if isinstance(exc, LedgerError):
+                self._recording_at = self._clock() + PAUSE_SECONDS
             self._told.trouble(str(exc))
             self._queue.put_later(task, PAUSE_SECONDS)
             return None
@@ -151,14 +166,14 @@ class Desk:
             self._queue.put_later(task, pause)
             return None
         with self.hanging.looking(task.version.device):
-            before = self._look(task.path)
-            if before is None or not self._wanted(task.path):
-                return None
-            judgement = self._judgement_for(task.path)
-            path = os.fspath(written_at(Path(task.path)))  # by which it is known
-            recorded = self._recorded(path, before, judgement)
-            if recorded is not None and _holds_good_still(recorded):
-                return None
+            found = self._find(task.path)
+        if found is None:
+            return None
+        pause = self._pause_of_ledger()
+        if pause:
+            self._queue.put_later(task, pause)
+            return None
+        before, judgement = found.look, found.judgement
         written = False
 
         def keep(outcome: Outcome) -> None:
@@ -172,23 +187,46 @@ class Desk:
             self._told.keep(outcome)
 
         attempts = 0
-        outcome = process(Path(path), tell=keep)
-        self._told.trouble(None)
+        outcome = process(Path(found.path), tell=keep)
         hangs = outcome.code == "hangs"  # whoever looks there now would hang too
         self.hanging.hear(task.version.device, hangs=hangs)
         if not written:
             if not self._holds_good(outcome, task, before):
                 return None
             if outcome.status is Status.FAILED and outcome.transient:
-                attempts = 1 + (recorded.attempts if recorded else 0)
+                attempts = 1 + found.attempts
             with self._versions.together():
                 keep(outcome)
             if 0 < attempts < MAX_ATTEMPTS:
                 self._queue.put_later(task, retry_seconds(attempts))
+        self._recording_at = None
+        self._told.trouble(None)
         self._told.outcome(outcome)
         if not hangs:
             self._check_judgement(task, judgement)
         return outcome
+
+    def _find(self, path: str) -> _Found | None:
+        look = self._look(path)
+        if look is None or not self._wanted(path):
+            return None
+        judgement = self._judgement_for(path)
+        known_as = os.fspath(written_at(Path(path)))
+        recorded = self._recorded(known_as, look, judgement)
+        if recorded is not None and _holds_good_still(recorded):
+            return None
+        return _Found(known_as, look, judgement, recorded.attempts if recorded else 0)
+
+    def _pause_of_ledger(self) -> float:
+        """Return how long a file is to wait for the ledger; one at a time tries whether it can be written.
+
+        Each of the others would be listened to only to be put off.
+        """
+        at, now = self._recording_at, self._clock()
+        if at is None or now < at:
+            return 0.0 if at is None else at - now
+        self._recording_at = now + PAUSE_SECONDS
+        return 0.0
 
     def _check_judgement(self, task: Task, judgement: Judgement) -> None:
         """Make a file settle anew where the model or the policy changed while it was in hand."""

@@ -195,6 +195,8 @@ class Service:
             self._roots.rescan()
         if self._queue.idle and not self._roots.waiting:
             self._telling.idle()
+            if not self._queue.later:  # nothing waits any more for what was wrong
+                self._telling.trouble(None)
         if time.monotonic() >= self._status_at + STATUS_SECONDS:
             self._news = False
             self._write_status()

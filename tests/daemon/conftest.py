@@ -1,11 +1,20 @@
 from __future__ import annotations
 
 import logging
+from contextlib import closing
 
 import pytest
 from household import Household
+from office import Office
 
 from genretagd import logs
+from genretagd.ledger.database import Database
+
+
+@pytest.fixture
+def office(tmp_path):
+    with closing(Database(tmp_path / "ledger.sqlite3")) as database:
+        yield Office(database)
 
 
 @pytest.fixture

@@ -25,12 +25,15 @@ class PretendEngine:
         self.processed: list[str] = []
         self.hold: threading.Event | None = None
         self.warm_error: Exception | None = None
+        self.error: Exception | None = None
         self.killed = False
 
     def process(self, path: Path, /, *, tell) -> Outcome:
         self.processed.append(path.name)
         if self.hold:
             self.hold.wait(60)
+        if self.error:
+            raise self.error
         return Outcome(path, Status.KEPT, reason="has a genre", code="has genre")
 
     def policy_of(self, _path) -> str:

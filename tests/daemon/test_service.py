@@ -14,7 +14,7 @@ from household import PretendEngine, until
 
 from genretagd.daemon.lock import InstanceLock, instances
 from genretagd.daemon.notify import Supervisor
-from genretagd.errors import ModelError, UsageError
+from genretagd.errors import LedgerError, ModelError, UsageError
 from genretagd.ledger.database import Database
 from genretagd.ledger.versions import Versions
 
@@ -40,6 +40,22 @@ def test_the_status_file_tells_what_was_done_and_that_it_ended(household):
     assert status["state"] == "stopping"
     assert status["files"] == {"kept": 1}
     assert status["roots"][0]["path"] == str(household.music)
+
+
+def test_what_was_wrong_is_a_problem_no_more_once_no_file_waits_for_it(household, monkeypatch):
+    monkeypatch.setattr("genretagd.daemon.desk.PAUSE_SECONDS", 0.1)
+    monkeypatch.setattr("genretagd.daemon.service.TICK_SECONDS", 0.1)
+    monkeypatch.setattr("genretagd.daemon.service.STATUS_SECONDS", 0.0)
+    track = household.music / "a.mp3"
+    track.write_bytes(b"x")
+    household.engines[0].error = LedgerError("the disk is full")
+
+    def step(_service):
+        until(lambda: household.status().get("problem") == "the disk is full")
+        track.unlink()
+        until(lambda: household.status().get("problem") is None)
+
+    household.run(step)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

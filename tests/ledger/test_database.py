@@ -155,7 +155,10 @@ def test_nothing_is_written_to_a_ledger_that_is_not_where_it_was(database: Datab
         database.path.rename(database.path.with_name("moved"))
     if after == "replaced":
         database.path.touch()
-    with pytest.raises(LedgerError, match="was moved, deleted or replaced while in use"), database.transaction():
+    with (
+        pytest.raises(LedgerError, match="was moved, deleted or replaced while in use"),
+        database.transaction(),
+    ):
         pass
 
 
