@@ -1,6 +1,6 @@
-"""Is a quiet file whole? Nobody has it open for writing, and its container holds what it promises.
+"""Is a quiet file whole? Nobody has it open for writing, nothing of it is missing, and it has no holes.
 
-Both questions cost microseconds and open the file read-only; no audio library is involved.
+These questions cost microseconds and open the file read-only; no audio library is involved.
 """
 
 # Paths are plain strings here: a Path per file costs more than looking at the file.
@@ -37,9 +37,23 @@ def unfinished(path: str) -> Unfinished | None:
             missing = missing_bytes(file, os.path.splitext(path)[1].casefold(), status.st_size)
         except (OSError, struct.error):
             return None
-    if missing > 0:
-        return Unfinished(f"{missing} bytes are missing", patient=False)
+        if missing > 0:
+            return Unfinished(f"{missing} bytes are missing", patient=False)
+        if has_hole(fd, status.st_size):
+            return Unfinished("parts of it are not written yet", patient=False)
     return None
+
+
+def has_hole(fd: int, size: int) -> bool:
+    """Return whether nobody has written some part of a file yet; False where it cannot be known.
+
+    So does a torrent client leave it between the pieces that it has, in whatever order they come, open or
+    not. (But so is long silence in a WAV file on a file system that compresses.)
+    """
+    try:
+        return os.lseek(fd, 0, os.SEEK_HOLE) < size
+    except (AttributeError, OSError):
+        return False
 
 
 def missing_bytes(file: BinaryIO, suffix: str, size: int) -> int:

@@ -44,6 +44,24 @@ def test_a_file_cut_short_is_not(formats, tmp_path, name, part):
     assert "missing" in found.reason
 
 
+@pytest.mark.parametrize("name", ["flac.flac", "mp3-no-header.mp3", "ape.ape"])
+def test_a_file_with_a_part_that_nobody_has_written_yet_is_not(formats, tmp_path, name):
+    data = (formats / name).read_bytes() * 20
+    part = len(data) // 3
+    with (tmp_path / name).open("wb") as file:
+        file.write(data[:part])
+        file.seek(2 * part)
+        file.write(data[2 * part :])
+        hole = os.lseek(file.fileno(), 0, os.SEEK_HOLE) < len(data)
+    if not hole:
+        pytest.skip("this file system keeps no holes")
+    found = unfinished(str(tmp_path / name))
+    assert found is not None
+    assert not found.patient
+    (tmp_path / name).write_bytes(data)
+    assert unfinished(str(tmp_path / name)) is None
+
+
 def test_an_mp4_without_its_index_is_not_finished(formats, tmp_path):
     data = (formats / "aac.m4a").read_bytes()
     boxes, at = {}, 0
