@@ -1,7 +1,7 @@
 """The worker process: reads requests from standard input until it ends, replies on standard output.
 
-Started as ``python -m genretagd.workers.child``; the first line it reads are its settings as JSON. With
-``--preload`` it imports what a prediction needs while it waits.
+Started as ``python -m genretagd.workers.child VERSION``, the version being its parent's; the first line it
+reads are its settings as JSON. With ``--preload`` it imports what a prediction needs while it waits.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
+from genretagd import __version__
 from genretagd.domain import FileVersion, Provenance, WriteOptions
 from genretagd.errors import GenretagdError, TrackError, WorkerError
 from genretagd.serial import from_json
@@ -45,7 +46,9 @@ def main() -> None:
     if "--preload" in sys.argv:
         threading.Thread(target=_preload, daemon=True).start()
     first = requests.readline()
-    if first:
+    if sys.argv[1] != __version__:
+        _refuse(sys.argv[1], requests, replies)
+    elif first:
         _serve(from_json(WorkerSettings, json.loads(first)), requests, replies)
     os._exit(0)  # nothing is left to do, and the libraries take a while to take themselves apart
 
@@ -72,6 +75,14 @@ def _serve(settings: WorkerSettings, requests: BinaryIO, replies: BinaryIO) -> N
     for line in requests:
         reply = _answer(service, line)
         replies.write(encode(reply))
+        replies.flush()
+
+
+def _refuse(parent: str, requests: BinaryIO, replies: BinaryIO) -> None:
+    """Do nothing for a parent that was there before an upgrade: no file is for both."""
+    problem = f"genretagd {__version__} was installed while {parent} is running, start it again"
+    for _ in requests:
+        replies.write(encode(error_message(WorkerError(problem))))
         replies.flush()
 
 

@@ -15,6 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any, Final, Self
 
+from genretagd import __version__
 from genretagd.domain import (
     FileVersion,
     GenreTag,
@@ -54,7 +55,9 @@ def start_process(*, preload: bool = False) -> subprocess.Popen[bytes]:
         It cannot be started.
     """
     # -P: nothing is imported from the current directory, which may be a folder of somebody's music.
-    command = [sys.executable, "-P", "-m", "genretagd.workers.child", *(["--preload"] if preload else [])]
+    command = [sys.executable, "-P", "-m", "genretagd.workers.child", __version__]
+    if preload:
+        command.append("--preload")
     try:
         return subprocess.Popen(  # noqa: S603 - our own module
             command,

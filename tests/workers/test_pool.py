@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import io
 import os
+import re
 import select
 import selectors
 import signal
@@ -15,6 +16,7 @@ from unittest.mock import Mock
 
 import pytest
 
+from genretagd import __version__
 from genretagd.domain import WriteOptions
 from genretagd.errors import DecodeError, FileChangedError, ModelError, TagError, TimeLimitError, WorkerError
 from genretagd.serial import to_json
@@ -48,6 +50,14 @@ def test_a_worker_answers_call_after_call_in_one_process(worker, track):
 
     assert worker.read_genres(track) == tag
     assert process_id(worker) == first
+
+
+def test_an_upgrade_under_a_running_program_is_said_and_touches_no_file(worker, track, monkeypatch):
+    monkeypatch.setattr(pool, "__version__", "0.0.1")
+    told = f"genretagd {__version__} was installed while 0.0.1 is running, start it again"
+    for _ in range(2):
+        with pytest.raises(WorkerError, match=re.escape(told)):
+            worker.read_genres(track)
 
 
 @pytest.mark.parametrize(
@@ -203,7 +213,7 @@ def test_a_worker_ends_when_its_parent_is_gone(worker, track):
 
 
 def test_a_worker_ends_when_its_parent_is_killed_though_it_has_more_to_do(track):
-    start = 'exec 3<&0; "$0" -P -m genretagd.workers.child <&3 & wait'
+    start = f'exec 3<&0; "$0" -P -m genretagd.workers.child {__version__} <&3 & wait'
     parent = subprocess.Popen(
         ["/bin/sh", "-c", start, sys.executable], stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0
     )
