@@ -61,14 +61,19 @@ def _parts(ctx: typer.Context, directories: list[Path]) -> Parts:
     from genretagd.cli.running import make_pool
     from genretagd.daemon.engine import PoolEngine, bundle_fingerprint
     from genretagd.daemon.service import Parts
+    from genretagd.errors import UsageError
     from genretagd.ledger.database import Database
     from genretagd.ledger.journal import Journal
     from genretagd.policy import FolderPolicies
+
+    ledger = ledger_path(configuration(ctx))
 
     def read_config() -> Config:
         from dataclasses import replace
 
         config = configuration(ctx)
+        if ledger_path(config) != ledger:
+            raise UsageError(f"ledger: {ledger} is in use, restart to use {ledger_path(config)}")
         if directories:
             named = {root.path: root for root in config.roots}
             config = replace(
@@ -97,10 +102,9 @@ def _parts(ctx: typer.Context, directories: list[Path]) -> Parts:
         with engine.pool.worker() as worker:
             records.recover(worker)
 
-    first = read_config()
     return Parts(
         read_config=read_config,
-        ledger=ledger_path(first),
+        ledger=ledger,
         make_engine=make_engine,
         make_actions=make_actions,
         recover=recover,

@@ -100,3 +100,24 @@ def test_a_track_is_tagged_while_the_daemon_runs_and_it_ends_within_five_seconds
     assert not report["running"]
     assert report["ledger"]["files"] == {"tagged": 1}
     assert "stopped" in run(genretagd("status"), repository).stdout
+
+
+def test_a_reload_to_another_ledger_is_refused(repository, tmp_path):
+    config = tmp_path / "config.toml"
+    config.write_text('ledger.ledger = "one.sqlite3"')
+    bundle = repository / "tests" / "data" / "tiny-bundle"
+    command = [sys.executable, "-m", "genretagd", "watch", tmp_path, "--config", config, "--bundle", bundle]
+    with subprocess.Popen(
+        [*command, "--log-format", "json"], cwd=repository, stderr=subprocess.PIPE
+    ) as daemon:
+        timer = threading.Timer(100, daemon.kill)
+        timer.start()
+        events = (json.loads(line) for line in daemon.stderr)
+        assert next(events)["event"] == "started"
+        config.write_text('ledger.ledger = "other.sqlite3"')
+        daemon.send_signal(signal.SIGHUP)
+        told = f"{tmp_path / 'one.sqlite3'} is in use, restart to use {tmp_path / 'other.sqlite3'}"
+        assert next(events)["message"] == f"not reloaded: ledger: {told}"
+        daemon.send_signal(signal.SIGTERM)
+        assert daemon.wait(30) == 0
+        timer.cancel()
