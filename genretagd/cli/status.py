@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from pathlib import Path
 from typing import Any
@@ -35,8 +36,11 @@ def _report(ledger: Path) -> dict[str, Any]:
     from genretagd.daemon.status import read_status
 
     found = []
+    here = os.path.realpath(ledger)
     for instance in instances(ledger.parent / "instances"):
         told = read_status(instance.status_file) or {}
+        if told.get("ledger", here) != here:  # several ledgers may lie in one directory
+            continue
         if not instance.running:
             told |= {"state": "stopped" if told.get("state") == "stopping" else "ended unexpectedly"}
         found.append({"running": instance.running, **told, "pid": instance.pid, "named": instance.roots})

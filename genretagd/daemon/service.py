@@ -294,6 +294,7 @@ class Service:
             plugins=self._telling.plugins(),
             summary=self._stats.summary(),
             bundle=self._crew.engine.bundle,
+            ledger=os.path.realpath(self._parts.ledger),
         )
 
     def _line(self) -> str:

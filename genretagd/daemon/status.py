@@ -41,6 +41,7 @@ def status_object(
     plugins: Sequence[dict[str, Any]],
     summary: Summary,
     bundle: str,
+    ledger: str,
 ) -> dict[str, Any]:
     """Return the whole status as plain JSON values; times are seconds since the epoch."""
     return {
@@ -51,6 +52,7 @@ def status_object(
         "started_at": started_at,
         "updated_at": updated_at,
         "bundle": bundle,
+        "ledger": ledger,
         "problem": summary.problem,
         "roots": list(roots),
         "queue": queue,

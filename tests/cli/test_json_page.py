@@ -69,7 +69,7 @@ def test_the_fields_of_status_are_those_of_the_page(genretagd: Callable[..., Any
     told.count(Outcome(Path("/m/a.mp3"), Status.TAGGED))
     daemon = status_object(
         state="running", pid=1, version="1", started_at=0.0, updated_at=0.0, queue={}, plugins=[],
-        roots=[root_object(ROOT, now=0.0)], summary=told.summary(), bundle="b",
+        roots=[root_object(ROOT, now=0.0)], summary=told.summary(), bundle="b", ledger="l",
     )  # fmt: skip
     (status,) = genretagd("status", "--json").objects
 

@@ -9,7 +9,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from genretagd.cli.status import _ledger, _lines
+from genretagd.cli.status import _ledger, _lines, _report
+from genretagd.daemon.lock import InstanceLock
+from genretagd.daemon.stats import Stats
+from genretagd.daemon.status import status_object, write_status
 from genretagd.domain import Outcome, Status
 from genretagd.events import event_of
 from genretagd.ledger.database import Database
@@ -69,3 +72,17 @@ def test_what_plugins_are_still_to_be_told_is_counted_when_the_daemon_is_down(tm
         "plugin   home: 0 waiting, 1 given up on",
         "plugin   mpd: 1 waiting, 0 given up on",
     ]
+
+
+def test_a_daemon_of_another_ledger_in_the_same_directory_is_not_told_of(tmp_path: Path) -> None:
+    locks = []
+    for name in ("one", "other"):
+        locks.append(InstanceLock(tmp_path / "instances", [f"/music/{name}"]))
+        status = status_object(
+            state="running", pid=1, version="1", started_at=0.0, updated_at=0.0, queue={}, plugins=[],
+            roots=[], summary=Stats().summary(), bundle="b", ledger=str(tmp_path / name),
+        )  # fmt: skip
+        write_status(locks[-1].status_file, status)
+    assert [daemon["named"] for daemon in _report(tmp_path / "one")["daemons"]] == [("/music/one",)]
+    for lock in locks:
+        lock.release()
