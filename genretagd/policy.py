@@ -7,7 +7,7 @@ import json
 import os
 import re
 import unicodedata
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Final
@@ -83,13 +83,13 @@ def _folded(genre: str) -> str:
     return unicodedata.normalize("NFC", genre.casefold())
 
 
-def unknown_labels(names: Iterable[str], labels: Iterable[str]) -> Iterator[str]:
-    """Yield a message for each label that was given a name and is none of the model's."""
-    known = tuple(labels)
-    for name in names:
-        if name not in known:
-            hint = did_you_mean(name, known) or f", its labels are {', '.join(known)}"
-            yield f'genres: the model has no label "{name}", its name is never used{hint}'
+def unknown_labels(named: Mapping[str, Path | None], known: Sequence[str]) -> Iterator[str]:
+    """Yield a message for each of `FolderPolicies.labels` that is none of the model's."""
+    for label, file in named.items():
+        if label not in known:
+            where = f"{file}: " if file else ""
+            hint = did_you_mean(label, known) or f", its labels are {', '.join(known)}"
+            yield f'{where}genres: the model has no label "{label}", its name is never used{hint}'
 
 
 def of_target(policy_for: Callable[[Path], Policy], path: Path) -> Policy:
@@ -116,12 +116,13 @@ class FolderPolicies:
 
     Attributes
     ----------
-    labels : dict of str to Path
-        The labels that only folders give a name to, each with the file that does, as far as these were read.
+    labels : dict of str to (Path or None)
+        The labels that are given a name, each with the folder's file that does, as far as these were read, or
+        None where the user's own configuration does.
     """
 
     def __init__(self, config: Config) -> None:
-        self.labels: dict[str, Path] = {}
+        self.labels: dict[str, Path | None] = dict.fromkeys(config.genres)
         self._base = config
         self._policies: dict[tuple[tuple[Path, FileVersion, int], ...], Policy] = {}
 
@@ -159,7 +160,7 @@ class FolderPolicies:
                 except ConfigError as exc:
                     problem = f"its folder's configuration is not valid: {exc}"
                     raise TagError(path, problem, code="folder configuration") from exc
-                for label in config.genres.keys() - self._base.genres.keys():
+                for label in config.genres:
                     self.labels.setdefault(label, file)
             self._policies[key] = Policy.of(config)
         return self._policies[key]

@@ -83,9 +83,7 @@ def _absolute(config: Config, *, named: Container[str]) -> Config:
     )
 
 
-def warn_of_labels(
-    config: Config, pool: WorkerPool, tracks: Iterable[Path], policy_for: FolderPolicies
-) -> None:
+def warn_of_labels(pool: WorkerPool, tracks: Iterable[Path], policy_for: FolderPolicies) -> None:
     """Say which labels are given a name by the user, or by folders of the tracks, that the model has not.
 
     Without any name, no model is loaded.
@@ -95,15 +93,12 @@ def warn_of_labels(
     for track in {track.parent: track for track in tracks}.values():
         with contextlib.suppress(TrackError):  # the track's outcome tells it
             policy_for(track)
-    if not config.genres and not policy_for.labels:
+    if not policy_for.labels:
         return
     with pool.worker() as worker:
         known = worker.warm()
-    for problem in unknown_labels(config.genres, known):
+    for problem in unknown_labels(policy_for.labels, known):
         _warn(problem)
-    for label, file in sorted(policy_for.labels.items()):
-        for problem in unknown_labels([label], known):
-            _warn(f"{file}: {problem}")
 
 
 def ledger_path(config: Config) -> Path:

@@ -32,7 +32,7 @@ def predict(
     with make_pool(settings, spare=ctx.find_root().obj) as pool:
         pool.start_one()  # starts up while we look for the tracks
         tracks = list(named_tracks(paths, settings, problems.append))
-        warn_of_labels(settings, pool, tracks, policy_for)
+        warn_of_labels(pool, tracks, policy_for)
         reporter = Reporter(len(tracks), as_json=json)
         for problem in problems:
             reporter.outcome(problem)

@@ -81,7 +81,7 @@ def _tag(
 
         problems: list[Outcome] = []
         tracks = list(named_tracks(paths, config, problems.append))
-        warn_of_labels(config, pool, tracks, policy_for)
+        warn_of_labels(pool, tracks, policy_for)
         reporter = Reporter(len(tracks), as_json=as_json)
         for problem in problems:
             reporter.outcome(problem)

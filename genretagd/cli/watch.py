@@ -89,7 +89,6 @@ def _parts(ctx: typer.Context, directories: list[Path]) -> Parts:
             policy_for=FolderPolicies(config),
             journal=Journal(database, command="watch"),
             bundle=bundle_fingerprint(config.model.bundle),
-            names=config.genres,
             retention_days=config.ledger.retention_days,
         )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Protocol
@@ -16,7 +16,7 @@ from genretagd.domain import Outcome
 from genretagd.errors import ModelError, TrackError
 from genretagd.ledger.journal import DAY_SECONDS, Journal
 from genretagd.pipeline import Pipeline
-from genretagd.policy import Policy, unknown_labels
+from genretagd.policy import FolderPolicies, unknown_labels
 from genretagd.workers.pool import WorkerPool
 
 
@@ -65,14 +65,13 @@ class PoolEngine:
     ----------
     pool : WorkerPool
         The workers; one thread each is served.
-    policy_for : callable
-        The policy in force for a path.
+    policy_for : FolderPolicies
+        The policy in force for a path. Of labels that are given a name and that the model has not a
+        warning is logged.
     journal : Journal
         Told before and after each write.
     bundle : str
         Fingerprint of the model bundle.
-    names : iterable of str
-        Labels that have a name in [genres]; of those that the model has not a warning is logged.
     retention_days : int
         The journal forgets what is older; 0 keeps it.
     clock : callable
@@ -83,10 +82,9 @@ class PoolEngine:
         self,
         pool: WorkerPool,
         *,
-        policy_for: Callable[[Path], Policy],
+        policy_for: FolderPolicies,
         journal: Journal,
         bundle: str,
-        names: Iterable[str] = (),
         retention_days: int = 0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -97,7 +95,8 @@ class PoolEngine:
         self.journal = journal
         self._changing = threading.Lock()
         self._warm = False
-        self._names = tuple(names)
+        self._labels: tuple[str, ...] = ()
+        self._warned: set[str] = set()
         self._retention_days = retention_days
         self._clock = clock
         self._forgot_at = -DAY_SECONDS
@@ -110,6 +109,8 @@ class PoolEngine:
     def process(self, path: Path, /, *, tell: Callable[[Outcome], None]) -> Outcome:
         """See `Engine.process`; once a day the journal forgets what is too old."""
         self.forget_old()
+        if self._labels:
+            self._warn_of_labels()
         self._warm = True
         with self.pool.worker() as worker:
             pipeline = Pipeline(
@@ -149,12 +150,18 @@ class PoolEngine:
         try:
             self._warm = True
             with self.pool.worker() as worker:
-                labels = worker.warm()
-            for problem in unknown_labels(self._names, labels):
-                logs.say("warning", problem)
-            self._names = ()  # said once
+                self._labels = worker.warm()
+            self._warn_of_labels()
         finally:
             self._changing.release()
+
+    def _warn_of_labels(self) -> None:
+        """Say which labels are given a name and are none of the model's, each once, as soon as folders do."""
+        labels = tuple(self._policy_for.labels.items())  # other threads may add to them
+        named = {label: file for label, file in labels if label not in self._warned}
+        self._warned.update(named)
+        for problem in unknown_labels(named, self._labels):
+            logs.say("warning", problem)
 
     def rest(self) -> None:
         """See `Engine.rest`: every worker ends, once it is free; the next track starts it again."""

@@ -83,19 +83,25 @@ def test_what_is_older_than_the_retention_is_forgotten_once_a_day(tmp_path: Path
 
 
 def test_a_name_for_a_label_that_the_model_has_not_is_warned_of_once(
-    database: Database, caplog: pytest.LogCaptureFixture
+    database: Database, caplog: pytest.LogCaptureFixture, tmp_path: Path
 ) -> None:
     engine = PoolEngine(
         OneWorker(),  # type: ignore[arg-type]
-        policy_for=FolderPolicies(Config()),
+        policy_for=FolderPolicies(Config(genres={"HipHop": "Rap", "Rock": "Guitars", "Polka": "Dance"})),
         journal=Journal(database, command="watch"),
         bundle="bundle",
-        names={"HipHop": "Rap", "Rock": "Guitars", "Polka": "Dance"},
     )
-    for _ in range(2):
+    track = Path(shutil.copy(TRACK, tmp_path))
+    folder = tmp_path / ".genretagd.toml"
+    for settings in ("", '[genres]\nRok = "Guitars"'):
+        folder.write_text(settings)
         engine.warm()
+        engine._warm = False
+        engine.policy_of(track)
+        engine.process(track, tell=lambda _outcome: None)
         engine._warm = False
     assert [record.getMessage() for record in caplog.records] == [
         'genres: the model has no label "HipHop", its name is never used (did you mean "Hip-Hop"?)',
         'genres: the model has no label "Polka", its name is never used, its labels are Rock, Hip-Hop',
+        f'{folder}: genres: the model has no label "Rok", its name is never used (did you mean "Rock"?)',
     ]
