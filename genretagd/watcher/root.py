@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from genretagd.settling import Look, Settled, Settling, Unfinished
+from genretagd.settling import Look, Settled
 from genretagd.watcher.coverage import COVERAGE_SECONDS, Coverage
 from genretagd.watcher.events import (
     EventSource,
@@ -27,9 +27,9 @@ from genretagd.watcher.filesystems import NOWHERE, Mount, Place, mounts, place_a
 from genretagd.watcher.ignoring import IgnoreRules
 from genretagd.watcher.polling import Snapshot
 from genretagd.watcher.report import RootReport, RootSettings, RootState
-from genretagd.watcher.scanning import Walk, is_marker, look_at
+from genretagd.watcher.scanning import Walk, is_marker
+from genretagd.watcher.sieve import Sieve
 from genretagd.watcher.troubles import Troubles
-from genretagd.watcher.wholeness import unfinished
 
 CHECK_SECONDS: Final = 15.0
 """How often it is checked that the root is there, the same, and heard."""
@@ -42,9 +42,6 @@ CALM_SECONDS: Final = 300.0
 
 FULL_PASS_EVERY: Final = 20
 """Every so many polls, files are looked at and not only directories."""
-
-WAITING_LIMIT: Final = 50_000
-"""So many files wait to settle at once; the rest is found by a rescan afterwards."""
 
 
 class RootWatcher:
@@ -86,10 +83,7 @@ class RootWatcher:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.settings = settings
-        self._unknown = unknown
-        self._deliver = deliver
         self._say = say
-        self._expect = expect
         self._scanned = scanned
         self._watch_events = watch_events
         self._list_mounts = list_mounts
@@ -99,10 +93,8 @@ class RootWatcher:
         self._root = settings.path
         self._troubles = Troubles(self._root, say)
         self._rules = IgnoreRules(self._root, settings.ignore, warn=lambda text: self._say("warning", text))
-        self._settling = Settling(
-            settle_seconds=settings.settle_seconds,
-            look=self._troubles.guarded(lambda path: look_at(path, follow=settings.follow), None),
-            unfinished=self._troubles.guarded(unfinished, Unfinished("cannot be read", patient=False)),
+        self._sieve = Sieve(
+            settings, self._rules, self._troubles, unknown=unknown, deliver=deliver, expect=expect
         )
         self._state = RootState.STARTING
         self._stopping = False
@@ -113,7 +105,6 @@ class RootWatcher:
         self._snapshot = Snapshot()
         self._passes = 0
         self._rescan_wanted = threading.Event()
-        self._starved = False
         self._check_at = 0.0
         self._poll_at: float | None = None
         self._rescan_at: float | None = None
@@ -133,8 +124,9 @@ class RootWatcher:
         self._wake()
 
     def stop(self) -> None:
-        """Make a scan in progress return early."""
+        """Make a scan in progress return early, and deliver nothing more."""
         self._stopping = True
+        self._sieve.stop()
         self._wake()
 
     def report(self) -> RootReport:
@@ -143,7 +135,7 @@ class RootWatcher:
         return RootReport(
             path=self._root, state=self._state, mode="+".join(ways) or self.settings.mode,
             file_system=self._place.mount.type, problem=self._troubles.summary(),
-            waiting=len(self._settling), overflows=self._overflows, restarts=self._restarts,
+            waiting=len(self._sieve), overflows=self._overflows, restarts=self._restarts,
             scans=self._scans, files=self._files, unlisted=self._troubles.unlisted_count,
             scan_seconds=self._scan_seconds, stepped_at=self._stepped_at,
         )  # fmt: skip
@@ -159,8 +151,8 @@ class RootWatcher:
             self._go_away(exc.strerror or str(exc), now)
         except Exception as exc:  # noqa: BLE001 - what has settled is to be delivered all the same
             self.stumble(exc)
-        self._hand_over(now)
-        times = [self._check_at, self._settling.next_due()]
+        self._sieve.hand_over(now)
+        times = [self._check_at, self._sieve.next_due()]
         if self._state is RootState.WATCHING:
             times += [self._poll_at, self._rescan_at, self._coverage_at, self._renew_at]
         return min(time for time in times if time is not None)
@@ -206,8 +198,7 @@ class RootWatcher:
         if self._rescan_wanted.is_set():
             self._rescan_wanted.clear()
             self._rescan_by(now)
-        if self._starved and len(self._settling) < WAITING_LIMIT // 2:
-            self._starved = False
+        if self._sieve.relieved():
             self._rescan_by(now)
         if self._rescan_at is not None and now >= self._rescan_at:
             self._rescan(now)
@@ -285,54 +276,18 @@ class RootWatcher:
             self._rescan_by(now + OVERFLOW_SECONDS)
         elif notice.kind is NoticeKind.FILE:
             if self._rules.wants(path):
-                self._notice(path, None, now)
+                self._sieve.notice(path, now)
         elif notice.kind is NoticeKind.FILE_GONE:
-            self._settling.forget(path)
+            self._sieve.forget(path)
         elif notice.kind is NoticeKind.DIRECTORY_GONE:
-            self._settling.forget_below(path)
+            self._sieve.forget_below(path)
             self._rules.clear()
             if path == self._root:
                 self._check_at = now
         elif path != self._root and self._rules.enter(path) is not None:
             self._coverage_at = now + OVERFLOW_SECONDS
             for listing in self._walk().below(path):
-                self._sift(listing.files, now)
-
-    def _notice(self, path: str, look: Look | None, now: float) -> None:
-        if len(self._settling) >= WAITING_LIMIT and path not in self._settling:
-            self._starved = True
-            return
-        self._settling.notice(path, now, look=look)
-        self._expect()
-
-    def _sift(self, files: Sequence[tuple[str, Look]], now: float) -> None:
-        fresh = [file for file in files if file[0] not in self._settling]
-        if not fresh:
-            return
-        try:
-            unknown = self._unknown(fresh)
-        except Exception as exc:  # noqa: BLE001 - what is odd about one file must not hide the others
-            if len(fresh) > 1:
-                for file in fresh:
-                    self._sift([file], now)
-            else:
-                self._troubles.mistake(fresh[0][0], exc)
-            return
-        for path, look in unknown:
-            self._notice(path, look, now)
-
-    def _hand_over(self, now: float) -> None:
-        whole = self._settling.settled(now)
-        if whole:
-            self._rules.clear()  # what says that a folder is passed over may have come after its files
-        for settled in whole:
-            if self._stopping:  # others decide now what is wanted
-                return
-            try:
-                if self._rules.wants(settled.path):
-                    self._deliver(settled)
-            except Exception as exc:  # noqa: BLE001 - nor must it keep the others waiting
-                self._troubles.mistake(settled.path, exc)
+                self._sieve.sift(listing.files, now)
 
     def _rescan_by(self, when: float) -> None:
         self._rescan_at = when if self._rescan_at is None else min(when, self._rescan_at)
@@ -341,9 +296,7 @@ class RootWatcher:
         self._rescan_at = now + self.settings.rescan_seconds
         started = self._clock()
         self._rules.clear()
-        for path in self._settling:
-            if not self._rules.wants(path):
-                self._settling.forget(path)
+        self._sieve.forget_unwanted()
         self._troubles.scan_begins()
         files = 0
         directories: list[tuple[str, int]] = []
@@ -353,7 +306,7 @@ class RootWatcher:
                 return
             files += len(listing.files)
             directories.append((listing.directory, listing.identity[1]))
-            self._sift(listing.files, now)
+            self._sieve.sift(listing.files, now)
         self._files = files
         self._scans += 1
         self._scan_seconds = self._clock() - started
@@ -394,7 +347,7 @@ class RootWatcher:
         tops = [top for top in self._polled if top == self._root or os.path.isdir(top)]  # noqa: PTH112
         found = self._snapshot.full_pass(walk, tops) if full else self._snapshot.light_pass(walk)
         for files in found:
-            self._sift(files, now)
+            self._sieve.sift(files, now)
 
     def _walk(self) -> Walk:
         return Walk(self._rules, follow=self.settings.follow, on_skip=self._troubles.unlisted)

@@ -172,6 +172,15 @@ def test_an_idle_root_asks_to_be_called_rarely(music):
     assert steps <= 600 / CHECK_SECONDS + 2
 
 
+def test_what_finds_no_room_to_wait_is_found_when_there_is_room(music, monkeypatch):
+    monkeypatch.setattr("genretagd.watcher.sieve.WAITING_LIMIT", 2)
+    for name in ("a", "b", "c", "d", "e"):
+        put(music / f"{name}.flac")
+    bench = Bench(music)
+    assert len(bench.run(6)) == 2
+    assert len(bench.run(60)) == 3
+
+
 def test_directories_that_stay_unwatched_are_polled_until_they_are_watched_again(music, monkeypatch):
     put(music / "a" / "b" / "x.flac")
     put(music / "c" / "y.flac")

@@ -11,7 +11,7 @@ import threading
 import pytest
 from root_bench import Bench, Source, put
 
-from genretagd.watcher import root as root_module
+from genretagd.watcher import sieve
 from genretagd.watcher.events import NoticeKind
 from genretagd.watcher.filesystems import Mount
 from genretagd.watcher.report import RootSettings, RootState
@@ -148,7 +148,7 @@ def test_one_file_that_makes_something_fail_is_said_and_hides_no_others(music):
             raise OverflowError("Python int too large to convert to SQLite INTEGER")
         return files
 
-    bench.watcher._unknown = unknown
+    bench.watcher._sieve._unknown = unknown
     assert bench.run(6) == ["a/x.flac", "b/y.flac"]
     text = f"{music}/a/bad.flac: unexpected OverflowError: Python int too large to convert to SQLite INTEGER"
     assert bench.said == [f"error: {text}, passing it over"]
@@ -161,14 +161,14 @@ def test_one_file_that_makes_something_fail_is_said_and_hides_no_others(music):
 
 @pytest.mark.parametrize("part", ["look_at", "unfinished"])
 def test_one_file_that_cannot_be_judged_keeps_no_others_waiting(music, monkeypatch, part):
-    real = getattr(root_module, part)
+    real = getattr(sieve, part)
 
     def judge(path, **options):
         if path.endswith("bad.flac"):
             raise ZeroDivisionError(path)
         return real(path, **options)
 
-    monkeypatch.setattr(root_module, part, judge)
+    monkeypatch.setattr(sieve, part, judge)
     for name in ("a.flac", "bad.flac", "c.flac"):
         put(music / name)
     bench = Bench(music)
@@ -180,8 +180,8 @@ def test_one_file_that_cannot_be_delivered_keeps_no_others_back(music):
     put(music / "x.flac")
     put(music / "bad.flac")
     bench = Bench(music)
-    deliver = bench.watcher._deliver
-    bench.watcher._deliver = lambda settled: 1 // 0 if "bad" in settled.path else deliver(settled)
+    deliver = bench.watcher._sieve._deliver
+    bench.watcher._sieve._deliver = lambda settled: 1 // 0 if "bad" in settled.path else deliver(settled)
     assert bench.run(6) == ["x.flac"]
     assert "bad.flac: unexpected ZeroDivisionError" in bench.watcher.report().problem
 
