@@ -40,6 +40,9 @@ OVERFLOW_SECONDS: Final = 1.0
 CALM_SECONDS: Final = 300.0
 """After so long without another loss the next one is answered as quickly as the first."""
 
+POLLING_SHARE: Final = 0.1
+"""Polling takes so much of the time at most: a pass over a large share may take a minute."""
+
 FULL_PASS_EVERY: Final = 20
 """Every so many polls, files are looked at and not only directories."""
 
@@ -187,9 +190,11 @@ class RootWatcher:
             return
         self._rescan_if_due(now)
         if self._poll_at is not None and now >= self._poll_at:
-            missed = (now - self._poll_at) // self.settings.poll_seconds
-            self._poll_at += (missed + 1) * self.settings.poll_seconds
+            started = self._clock()
             self._poll(now)
+            took = self._clock() - started
+            rest = min(took / POLLING_SHARE, self.settings.rescan_seconds)
+            self._poll_at = now + max(self.settings.poll_seconds, rest)
         if self._coverage_at is not None and now >= self._coverage_at:
             self._coverage_at = None
             self._cover(self._directories(), now)

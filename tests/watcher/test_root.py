@@ -125,11 +125,20 @@ def test_a_polled_file_overwritten_in_place_is_found_by_the_next_full_pass(music
     assert bench.run(30.0 * FULL_PASS_EVERY + 6) == ["x.flac"]
 
 
-def test_polls_keep_their_beat_however_long_one_takes(music):
+def test_polls_that_take_long_leave_nine_tenths_of_the_time_to_others(music, monkeypatch):
     bench = Bench(music, mode="poll", poll_seconds=30.0)
-    bench.watcher.step(0.0)
-    bench.watcher.step(47.0)
-    assert bench.watcher._poll_at == 60.0
+    bench.run(29)
+    polls = []
+
+    def full_pass(*_arguments):
+        polls.append(bench.now)
+        bench.now += 20.0
+        yield from ()
+
+    monkeypatch.setattr(bench.watcher._snapshot, "full_pass", full_pass)
+    monkeypatch.setattr("genretagd.watcher.root.FULL_PASS_EVERY", 1)
+    bench.run(500)
+    assert polls == [30.0, 230.0, 430.0]
 
 
 @pytest.mark.parametrize("marker", [".nomedia", ".genretagdignore", ".ndignore", ".genretagd.toml"])
