@@ -14,16 +14,16 @@ from genretagd.watcher.report import RootReport
 
 SCHEMA: Final = 1
 HANGING_SECONDS: Final = 120.0
-"""A root that has not come round for so long hangs on its share."""
+"""A root that has not got on for so long hangs on its share."""
 
 
 def root_object(report: RootReport, *, now: float) -> dict[str, Any]:
     """Return a root's report for the status file; `now` is on the monotonic clock."""
     found = dataclasses.asdict(report)
-    silent = now - found.pop("stepped_at")
+    silent = now - found.pop("got_on_at")
     found["state"] = str(report.state)
     found["healthy"] = report.state == "watching" and report.problem is None
-    if report.stepped_at and silent > HANGING_SECONDS:
+    if report.got_on_at and silent > HANGING_SECONDS:
         found |= {"healthy": False, "problem": f"not answering for {silent:.0f} s, is its share there?"}
     found["scan_seconds"] = round(report.scan_seconds, 3)
     return found

@@ -54,8 +54,8 @@ class RootReport:
         Directories that it could not list, and what is in them could not be seen.
     scan_seconds : float
         How long it took.
-    stepped_at : float
-        When it last came round, on the monotonic clock; a share that hangs stops it.
+    got_on_at : float
+        When it last began a step or listed a directory, on the monotonic clock; a share that hangs stops it.
     """
 
     path: str
@@ -70,4 +70,4 @@ class RootReport:
     files: int
     unlisted: int
     scan_seconds: float
-    stepped_at: float
+    got_on_at: float

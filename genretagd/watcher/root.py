@@ -117,7 +117,7 @@ class RootWatcher:
         self._overflow_at = -CALM_SECONDS
         self._overflows = self._restarts = self._scans = self._files = 0
         self._scan_seconds = 0.0
-        self._stepped_at = 0.0
+        self._got_on_at = 0.0
 
     # What others ask of it, from any thread
 
@@ -140,14 +140,14 @@ class RootWatcher:
             file_system=self._place.mount.type, problem=self._troubles.summary(),
             waiting=len(self._sieve), overflows=self._overflows, restarts=self._restarts,
             scans=self._scans, files=self._files, unlisted=self._troubles.unlisted_count,
-            scan_seconds=self._scan_seconds, stepped_at=self._stepped_at,
+            scan_seconds=self._scan_seconds, got_on_at=self._got_on_at,
         )  # fmt: skip
 
     # What its thread does
 
     def step(self, now: float) -> float:
         """Do what is due and return when to be called again at the latest, in seconds of the clock."""
-        self._stepped_at = now
+        self._got_on_at = now
         try:
             self._attend(now)
         except OSError as exc:
@@ -168,8 +168,8 @@ class RootWatcher:
     def stumble(self, exc: Exception) -> None:
         """Say that a step failed for a reason nobody foresaw, and look at everything again."""
         self._troubles.mistake(self._root, exc, answer="looking at everything again")
-        soon = self._stepped_at + CHECK_SECONDS
-        if self._rescan_at is None or not self._stepped_at < self._rescan_at < soon:
+        soon = self._got_on_at + CHECK_SECONDS
+        if self._rescan_at is None or not self._got_on_at < self._rescan_at < soon:
             self._rescan_at = soon
 
     def _attend(self, now: float) -> None:
@@ -355,4 +355,12 @@ class RootWatcher:
             self._sieve.sift(files, now)
 
     def _walk(self) -> Walk:
-        return Walk(self._rules, follow=self.settings.follow, on_skip=self._troubles.unlisted)
+        return Walk(
+            self._rules,
+            follow=self.settings.follow,
+            on_skip=self._troubles.unlisted,
+            on_list=self._get_on,
+        )
+
+    def _get_on(self) -> None:
+        self._got_on_at = self._clock()

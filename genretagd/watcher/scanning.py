@@ -65,6 +65,9 @@ class Walk:
     on_odd : callable
         Told the path of what has the name of an audio file and is no file (a pipe, a socket).
 
+    on_list : callable
+        Called after each directory.
+
     Attributes
     ----------
     unreadable : int
@@ -75,6 +78,7 @@ class Walk:
     follow: bool = False
     on_skip: Callable[[str, str], None] = lambda _path, _reason: None
     on_odd: Callable[[str], None] = lambda _path: None
+    on_list: Callable[[], None] = lambda: None
     unreadable: int = 0
     _seen: set[tuple[int, int]] = field(default_factory=set)
 
@@ -98,6 +102,7 @@ class Walk:
             except Exception as exc:  # noqa: BLE001 - what one directory holds must not hide the others
                 self.miss(current, exc)
                 continue
+            self.on_list()
             if listing is not None:
                 yield listing
                 pending += sorted(filter(enter, subdirectories), reverse=True)

@@ -105,6 +105,23 @@ def failing(name: str, number: int, real):
     return call
 
 
+def test_a_scan_that_takes_long_and_gets_on_is_not_taken_for_a_share_that_hangs(music, monkeypatch):
+    for name in "abc":
+        put(music / name / "x.flac")
+    bench = Bench(music)
+    real = os.scandir
+    silent = []
+
+    def slow(path):
+        silent.append(bench.now - bench.watcher.report().got_on_at)
+        bench.now += 50.0
+        return real(path)
+
+    monkeypatch.setattr(os, "scandir", slow)
+    bench.watcher.step(0.0)
+    assert silent == [0.0] * 4
+
+
 @pytest.mark.parametrize("number", [errno.EACCES, errno.EIO, errno.ENOTCONN])
 def test_a_folder_that_cannot_be_listed_is_said_once_counted_and_hides_only_itself(
     music, monkeypatch, number
