@@ -1,7 +1,7 @@
 """What became of which version of which file, under which bundle and policy: so that nothing is done twice.
 
-A file is recognised by what it is (inode, size, modification time), not by when it was seen: our own
-write is known because the version it left behind was recorded.
+A file is recognised by what it is (size and modification time, and under another path the inode), not by
+when it was seen: our own write is known because the version it left behind was recorded.
 """
 
 from __future__ import annotations
@@ -73,8 +73,7 @@ class Recorded:
 
     def holds_for(self, version: FileVersion, changed_at: float | None) -> bool:
         """Whether this is about a file as it is now; of no file that is known is `changed_at` None."""
-        mine, its = self.version, version
-        same = (mine.inode, mine.size, mine.mtime_ns) == (its.inode, its.size, its.mtime_ns)
+        same = (self.version.size, self.version.mtime_ns) == (version.size, version.mtime_ns)
         return same and (self.changed_at is None or changed_at in {None, self.changed_at})
 
 
@@ -113,8 +112,9 @@ class Versions:
     ) -> Recorded | None:
         """Return the record of this very version under this judgement, or None where there is none.
 
-        `changed_at` (see `Look`) is compared where one was recorded. The device number is not compared for
-        the same path: it is given out anew at every mount.
+        `changed_at` (see `Look`) is compared where one was recorded. Device and inode are not compared for
+        the same path: every mount gives out new device numbers, and sshfs and its like new inode numbers
+        whenever the kernel has forgotten a file.
         A file that was dealt with under another path and is the same inode takes its record along;
         the old path's record goes where that path is gone (a move) and stays where it is not (a
         further hard link).
@@ -157,12 +157,12 @@ class Versions:
         LedgerError
             The ledger cannot be read or written.
         """
-        finished: dict[bytes, tuple[int, int, int, int, float | None]] = {}
+        finished: dict[bytes, tuple[int, int, int, float | None]] = {}
         for start in range(0, len(files), 250):
             paths = tuple(os.fsencode(path) for path, _ in files[start : start + 250])
             marks = ",".join("?" * len(paths))
             rows = self._database.rows(
-                "SELECT path, device, inode, size, mtime_ns, changed_at FROM versions"  # noqa: S608 - marks only
+                "SELECT path, device, size, mtime_ns, changed_at FROM versions"  # noqa: S608 - marks only
                 " WHERE bundle = ? AND policy = ?"
                 f" AND (attempts = 0 OR attempts >= ?) AND code IS NOT ? AND path IN ({marks})",
                 (judgement.bundle, judgement.policy, MAX_ATTEMPTS, but or "", *paths),
@@ -171,7 +171,7 @@ class Versions:
         still_open = []
         for path, look in files:
             version = look.version
-            now = (stored_inode(version.inode), version.size, version.mtime_ns)
+            now = (version.size, version.mtime_ns)
             device, *recorded = finished.get(os.fsencode(path), (None,))
             if tuple(recorded) not in {(*now, None), (*now, look.changed_at)}:
                 still_open.append((path, look))
