@@ -106,8 +106,9 @@ def of_target(policy_for: Callable[[Path], Policy], path: Path) -> Policy:
 class FolderPolicies:
     """The policy in force per folder: the user's, as the ``.genretagd.toml`` files above it override it.
 
-    The files of all parent directories apply, the nearest one last. A file is read once and again
-    when it changes. Safe for several threads: a race reads a file twice.
+    The files of all parent directories apply, the nearest one last: where links lead to a track, of those
+    that it was named by, and then of its own. A file is read once and again when it changes. Safe for
+    several threads: a race reads a file twice.
 
     Parameters
     ----------
@@ -136,8 +137,8 @@ class FolderPolicies:
             left alone.
         """
         found = []
-        absolute = Path(os.path.abspath(path))  # noqa: PTH100 - links stay as they were named
-        for folder in reversed(absolute.parents):
+        ways = dict.fromkeys((os.path.abspath(path), os.path.realpath(path)))  # noqa: PTH100 - links stay in one
+        for folder in (folder for way in ways for folder in reversed(Path(way).parents)):
             file = folder / FOLDER_CONFIG
             try:
                 status = file.stat()

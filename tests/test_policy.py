@@ -95,6 +95,14 @@ def test_a_link_to_a_track_is_subject_to_the_folder_of_the_track(library: Path) 
     assert of_target(policy_for, library / "loud" / "2.mp3").existing == "replace"
 
 
+def test_tracks_of_a_linked_folder_are_subject_to_the_folders_above_it_too(library: Path) -> None:
+    (library / "plain" / "link").symlink_to(library / "loud" / "album")
+    policy_for = FolderPolicies(Config())
+    assert policy_for(library / "plain" / "link" / "1.mp3").existing == "replace"
+    (library / "loud" / "other").symlink_to(library / "plain")
+    assert policy_for(library / "loud" / "other" / "1.mp3").existing == "replace"
+
+
 def test_a_changed_folder_configuration_is_read_again(library: Path) -> None:
     policy_for, file = FolderPolicies(Config()), library / "loud" / FOLDER_CONFIG
     assert policy_for(library / "loud" / "1.mp3").existing == "replace"
