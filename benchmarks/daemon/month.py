@@ -105,7 +105,7 @@ class Month:
         end = self.now + seconds
         while True:
             due = self.watcher.step(self.now)
-            while (task := self.queue.take_now()) is not None:
+            while (task := self.queue.take(0.0)) is not None:
                 self.desk.work_on(task, process)
             if due > end:
                 self.now = end

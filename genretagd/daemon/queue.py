@@ -116,14 +116,6 @@ class WorkQueue:
                     return None
             return None
 
-    def take_now(self) -> Task | None:
-        """Take the newest file in hand, or return None where there is none."""
-        with self._changed:
-            task = None if self._closed else self._next()
-            if task is not None:
-                self._in_hand[task.path] = task
-            return task
-
     def done(self, task: Task) -> None:
         """Put a file out of hand."""
         with self._changed:

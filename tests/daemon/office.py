@@ -69,6 +69,6 @@ class Office:
 
     def work(self, process=None) -> list[Outcome | None]:
         done = []
-        while (task := self.queue.take_now()) is not None:
+        while (task := self.queue.take(0.0)) is not None:
             done.append(self.desk.work_on(task, process or self.tag))
         return done

@@ -24,7 +24,7 @@ def work(now) -> WorkQueue:
 
 def drain(work: WorkQueue) -> list[str]:
     found = []
-    while (taken := work.take_now()) is not None:
+    while (taken := work.take(0.0)) is not None:
         found.append(taken.path)
         work.done(taken)
     return found
@@ -45,16 +45,16 @@ def test_a_file_put_twice_is_taken_once_in_its_latest_state(work):
 
 def test_a_file_put_while_in_hand_is_taken_again_after_it_is_done(work):
     work.put(task("a"))
-    taken = work.take_now()
+    taken = work.take(0.0)
     work.put(task("a", 5.0))
-    assert work.take_now() is None
+    assert work.take(0.0) is None
     work.done(taken)
     assert drain(work) == ["a"]
 
 
 def test_what_is_cleared_is_not_taken_and_what_is_in_hand_stays_there(work, now):
     work.put(task("in hand"))
-    taken = work.take_now()
+    taken = work.take(0.0)
     work.put(task("waits"))
     work.put_later(task("later"), 10.0)
     work.clear()
@@ -68,7 +68,7 @@ def test_what_is_cleared_is_not_taken_and_what_is_in_hand_stays_there(work, now)
 def test_what_was_in_hand_when_all_was_cleared_is_not_tried_again_unless_it_is_found_again(work, now):
     found = task("a")
     work.put(found)
-    work.take_now()
+    work.take(0.0)
     assert work.holds("a", found.version)
     work.clear()
     assert not work.holds("a", found.version)
@@ -77,7 +77,7 @@ def test_what_was_in_hand_when_all_was_cleared_is_not_tried_again_unless_it_is_f
     assert work.later == 0
     work.put(found)
     assert work.holds("a", found.version)
-    work.take_now()
+    work.take(0.0)
     work.put_later(found, 10.0)
     assert work.later == 1
 
@@ -86,15 +86,15 @@ def test_hard_links_to_one_file_are_not_in_hand_at_the_same_time(work):
     work.put(task("a", 2.0, inode=7))
     work.put(task("b", 1.0, inode=7))
     work.put(task("c", 0.0, inode=8))
-    first, second = work.take_now(), work.take_now()
+    first, second = work.take(0.0), work.take(0.0)
     assert (first.path, second.path) == ("a", "c")
     work.done(first)
-    assert work.take_now().path == "b"
+    assert work.take(0.0).path == "b"
 
 
 def test_a_file_to_be_tried_later_comes_when_it_is_due(work, now):
     work.put_later(task("a"), 30.0)
-    assert work.take_now() is None
+    assert work.take(0.0) is None
     assert work.later == 1
     now[0] = 30.0
     assert drain(work) == ["a"]
@@ -125,7 +125,7 @@ def test_files_to_be_tried_later_are_bounded_too_and_fill_the_queue_no_further_w
     for number in range(1000, 1100):
         work.put(task(str(number), float(number)))
     now[0] = 30.0
-    assert work.take_now().path == "1099"
+    assert work.take(0.0).path == "1099"
     assert work.later == 0
     assert len(work) < 100
 
