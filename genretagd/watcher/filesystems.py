@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from genretagd.watcher.ignoring import is_directory_name
+
 WITHOUT_EVENTS: Final = frozenset(
     "nfs nfs3 nfs4 cifs smb smb2 smb3 smbfs afpfs 9p afs ceph coda davfs davfs2 glusterfs lustre ncpfs ncp"
     " virtiofs vboxsf prl_fs vmhgfs drvfs webdav macfuse osxfuse fuse gfs gfs2 ocfs2 beegfs orangefs".split()
@@ -119,22 +121,25 @@ def parse_mount_output(text: str) -> tuple[Mount, ...]:
     return tuple(Mount(match["point"], match["type"], match["what"]) for match in pattern.finditer(text))
 
 
-def mount_of(path: str, among: Sequence[Mount] | None = None) -> Mount:
+def mount_of(path: str, among: Sequence[Mount]) -> Mount:
     """Return the mount that a path is on: the longest mount point above it, the latest of equals."""
     path = os.path.realpath(path)
     best = Mount("/", "")
-    for mount in mounts() if among is None else among:
+    for mount in among:
         inside = path == mount.point or path.startswith(mount.point.rstrip("/") + "/")
         if inside and len(mount.point) >= len(best.point):
             best = mount
     return best
 
 
-def mounts_below(root: str, among: Sequence[Mount] | None = None) -> tuple[Mount, ...]:
-    """Return what is mounted strictly below a directory."""
+def mounts_below(root: str, among: Sequence[Mount]) -> tuple[Mount, ...]:
+    """Return what is mounted strictly below a directory, where a user's music may be.
+
+    Others, such as what containers mount below a hidden directory, come and go all day.
+    """
     prefix = os.path.realpath(root).rstrip("/") + "/"
-    found = {m.point: m for m in (mounts() if among is None else among) if m.point.startswith(prefix)}
-    return tuple(found.values())
+    below = {mount.point: mount for mount in among if mount.point.startswith(prefix)}
+    return tuple(m for m in below.values() if all(map(is_directory_name, m.point[len(prefix) :].split("/"))))
 
 
 def _unescaped(field: str) -> str:

@@ -55,6 +55,11 @@ def test_mounts_below_a_root_are_found_without_the_root_itself():
     assert found == (Mount("/mnt/share/in", "nfs"),)
 
 
+@pytest.mark.parametrize("point", ["/m/.local/share/containers/1/merged", "/m/in/lost+found", "/m/@eaDir"])
+def test_what_is_mounted_where_no_music_is_looked_for_does_not_count(point):
+    assert mounts_below("/m", (Mount("/m/in", "nfs"), Mount(point, "overlay"))) == (Mount("/m/in", "nfs"),)
+
+
 @pytest.mark.parametrize(
     ("type_", "events", "steady"),
     [
