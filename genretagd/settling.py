@@ -21,7 +21,8 @@ LONGEST_WAIT_SECONDS: Final = 60.0
 """Pauses between looks at a file that is not whole grow up to this."""
 
 PATIENCE_SECONDS: Final = 600.0
-"""A file whose container stays incomplete this long is handed over as it is: it will not grow any more."""
+"""A file whose container stays incomplete this long is handed over as it is: it will not grow any more.
+What is waited for longer is told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +75,7 @@ class _Waiting:
     look: Look
     pause: float
     ticket: int
+    told: bool = False
 
 
 class Settling:
@@ -87,6 +89,8 @@ class Settling:
         Returns a `Look` at a path, or None where there is no such regular file any more.
     unfinished : callable
         Says of a quiet file why it is not whole, or None where it is.
+    tell : callable
+        Told once (path, reason) of a file that is quiet for `PATIENCE_SECONDS` and not whole yet.
     """
 
     def __init__(
@@ -95,11 +99,13 @@ class Settling:
         settle_seconds: float,
         look: Callable[[str], Look | None],
         unfinished: Callable[[str], Unfinished | None],
+        tell: Callable[[str, str], None] = lambda _path, _reason: None,
     ) -> None:
         self.settle_seconds = settle_seconds
         self._pause = max(settle_seconds, SHORTEST_WAIT_SECONDS)
         self._look = look
         self._unfinished = unfinished
+        self._tell = tell
         self._waiting: dict[str, _Waiting] = {}
         self._queue: list[tuple[float, int, str]] = []  # an entry counts where its ticket does
         self._tickets = 0
@@ -198,8 +204,11 @@ class Settling:
             waiting.due = now + self._pause
             return None
         obstacle = self._unfinished(path) if look.version.size else None
-        waits_on = obstacle is not None and (obstacle.patient or now - waiting.quiet_since < PATIENCE_SECONDS)
-        if waits_on:
+        long = now - waiting.quiet_since >= PATIENCE_SECONDS
+        if obstacle is not None and (obstacle.patient or not long):
+            if long and not waiting.told:
+                waiting.told = True
+                self._tell(path, obstacle.reason)
             waiting.due = now + waiting.pause
             waiting.pause = min(waiting.pause * 2, max(LONGEST_WAIT_SECONDS, self.settle_seconds))
             return None

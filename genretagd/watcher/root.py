@@ -97,7 +97,7 @@ class RootWatcher:
         self._troubles = Troubles(self._root, say)
         self._rules = IgnoreRules(self._root, settings.ignore, warn=lambda text: self._say("warning", text))
         self._sieve = Sieve(
-            settings, self._rules, self._troubles, unknown=unknown, deliver=deliver, expect=expect
+            settings, self._rules, self._troubles, unknown=unknown, deliver=deliver, expect=expect, say=say
         )
         self._state = RootState.STARTING
         self._stopping = False

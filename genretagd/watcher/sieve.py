@@ -27,7 +27,7 @@ class Sieve:
         What is looked at.
     troubles : Troubles
         Told of what nobody foresaw: one odd file hides no others.
-    unknown, deliver, expect : callable
+    unknown, deliver, expect, say : callable
         See `RootWatcher`.
     """
 
@@ -40,6 +40,7 @@ class Sieve:
         unknown: Callable[[Sequence[tuple[str, Look]]], Sequence[tuple[str, Look]]],
         deliver: Callable[[Settled], None],
         expect: Callable[[], None],
+        say: Callable[[str, str], None],
     ) -> None:
         self._rules = rules
         self._troubles = troubles
@@ -50,6 +51,7 @@ class Sieve:
             settle_seconds=settings.settle_seconds,
             look=troubles.guarded(lambda path: look_at(path, follow=settings.follow), None),
             unfinished=troubles.guarded(unfinished, Unfinished("cannot be read", patient=False)),
+            tell=lambda path, reason: say("info", f"{path}: still {reason}, waiting for that to end"),
         )
         self._starved = False
         self._stopped = False

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from root_bench import Bench, put
 
+from genretagd.settling import PATIENCE_SECONDS, Unfinished
 from genretagd.watcher.events import NoticeKind, WatchLimitError
 from genretagd.watcher.root import CHECK_SECONDS, FULL_PASS_EVERY
 
@@ -37,6 +38,19 @@ def test_a_directory_moved_in_is_delivered_whole(music, tmp_path):
     (tmp_path / "new").rename(music / "new")
     bench.event(NoticeKind.DIRECTORY, "new")
     assert bench.run(6) == ["new/disc 1/x.flac", "new/y.flac"]
+
+
+def test_of_a_file_that_somebody_keeps_open_it_is_said_once_why_it_waits(music, monkeypatch):
+    writing = [Unfinished("open for writing", patient=True)]
+    monkeypatch.setattr("genretagd.watcher.sieve.unfinished", lambda _path: writing[-1])
+    put(music / "x.flac")
+    bench = Bench(music)
+    bench.run(PATIENCE_SECONDS - 100)
+    assert bench.said == []
+    bench.run(3000)
+    assert bench.said == [f"info: {music}/x.flac: still open for writing, waiting for that to end"]
+    writing.append(None)
+    assert bench.run(70) == ["x.flac"]
 
 
 def test_a_rename_while_waiting_is_delivered_under_the_new_name_only(music):
