@@ -50,6 +50,7 @@ class Database:
     def __init__(self, path: Path, *, read_only: bool = False, durable: bool = True) -> None:
         self.path = path
         self._durable = durable
+        self._waits: bool | None = None
         self._lock = threading.RLock()
         self._closing = False
         if not read_only:
@@ -94,7 +95,6 @@ class Database:
                 )
             return
         self._connection.execute("PRAGMA journal_mode = WAL")
-        self._connection.execute(f"PRAGMA synchronous = {'FULL' if self._durable else 'NORMAL'}")
         self._connection.execute("PRAGMA foreign_keys = ON")
         for number, statements in enumerate(MIGRATIONS[version:], start=version + 1):
             with self.transaction():
@@ -122,10 +122,15 @@ class Database:
         return version
 
     @contextmanager
-    def transaction(self) -> Iterator[sqlite3.Connection]:
+    def transaction(self, *, durable: bool = True) -> Iterator[sqlite3.Connection]:
         """Hold a write transaction: committed at the end, rolled back on an exception.
 
         Transactions of one thread nest: the outermost commits.
+
+        Parameters
+        ----------
+        durable : bool
+            False does not wait for the disk, see `Database`; inside another transaction that one decides.
 
         Raises
         ------
@@ -138,6 +143,7 @@ class Database:
                 yield self._connection
                 return
             self._check_file()
+            self._wait_for_disk(waits=durable and self._durable)
             self._execute("BEGIN IMMEDIATE")
             try:
                 yield self._connection
@@ -157,6 +163,11 @@ class Database:
             f"{self.path}: was moved, deleted or replaced while in use, nothing is tagged until "
             "genretagd is started again"
         )
+
+    def _wait_for_disk(self, *, waits: bool) -> None:
+        if waits is not self._waits:
+            self._connection.execute(f"PRAGMA synchronous = {'FULL' if waits else 'NORMAL'}")
+            self._waits = waits
 
     def _execute(self, statement: str, parameters: tuple[object, ...] = ()) -> sqlite3.Cursor:
         deadline = time.monotonic() + BUSY_SECONDS

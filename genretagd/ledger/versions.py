@@ -137,7 +137,7 @@ class Versions:
             other = _recorded(row)
             if other.final and other.path != path and other.holds_for(version, changed_at):
                 stays = self._exists(row["path"])  # may hang, which must not hold up the ledger
-                with self._database.transaction() as connection:
+                with self._database.transaction(durable=False) as connection:  # of a whole library, perhaps
                     if not stays:
                         connection.execute("DELETE FROM versions WHERE path = ?", (row["path"],))
                     connection.execute(_UPSERT, (os.fsencode(path), *tuple(row)[1:]))

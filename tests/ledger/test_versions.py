@@ -93,6 +93,16 @@ def test_a_moved_file_keeps_its_history_and_the_old_path_loses_it(versions, ther
     assert versions.find("/m/a.mp3") is None
 
 
+def test_what_moved_does_not_wait_for_the_disk_each_time_and_what_was_done_does(database, versions):
+    record(versions)
+    ran = []
+    database._connection.set_trace_callback(ran.append)
+    versions.done("/m/moved.mp3", VERSION, MINE)
+    assert "PRAGMA synchronous = NORMAL" in ran
+    record(versions)
+    assert ran.index("PRAGMA synchronous = FULL") > ran.index("PRAGMA synchronous = NORMAL")
+
+
 def test_a_share_that_hangs_does_not_hold_up_the_ledger(database):
     asked, answering = threading.Event(), threading.Event()
 
