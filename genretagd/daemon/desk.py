@@ -19,6 +19,9 @@ from genretagd.errors import GenretagdError, LedgerError
 from genretagd.ledger.versions import MAX_ATTEMPTS, Judgement, Recorded, Versions
 from genretagd.settling import Look, Settled
 
+PERHAPS_ITS_OWN: Final = frozenset({"crashed", "time limit"})
+"""Codes of what may heal and may be the file's own doing after all: only that is given up some day."""
+
 PAUSE_SECONDS: Final = 60.0
 """A file is tried again so long after what was no file's fault: no room for the ledger, no worker."""
 
@@ -194,7 +197,8 @@ class Desk:
             if not self._holds_good(outcome, task, before):
                 return None
             if outcome.status is Status.FAILED and outcome.transient:
-                attempts = 1 + found.attempts
+                most = MAX_ATTEMPTS if outcome.code in PERHAPS_ITS_OWN else MAX_ATTEMPTS - 1
+                attempts = min(1 + found.attempts, most)
             with self._versions.together():
                 keep(outcome)
             if 0 < attempts < MAX_ATTEMPTS:

@@ -22,7 +22,7 @@ from genretagd.ledger.schema import stored_inode
 from genretagd.settling import Look
 
 MAX_ATTEMPTS: Final = 12
-"""A file that failed so often for reasons that may heal is left until it changes."""
+"""After so many attempts that failed for reasons that may heal a file is left until it changes."""
 
 DEVICES_AT_ONCE: Final = 1000
 """Device numbers that a mount gave out anew are taken down so many at once."""

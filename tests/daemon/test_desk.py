@@ -15,7 +15,7 @@ from genretagd.settling import Look
 
 def ending(status: Status, **fields):
     def process(path: Path, /, *, tell) -> Outcome:
-        return Outcome(path, status, reason="because", code="code", **fields)
+        return Outcome(path, status, reason="because", **({"code": "code"} | fields))
 
     return process
 
@@ -135,12 +135,13 @@ def test_a_failure_that_may_heal_is_tried_again_after_growing_pauses(office):
     assert office.versions.find("/m/a.mp3").attempts == 3
 
 
-def test_a_failure_that_never_heals_is_given_up(office):
+@pytest.mark.parametrize(("code", "given_up"), [("time limit", True), ("no space", False)])
+def test_a_failure_that_never_heals_is_given_up_if_it_may_be_the_files_own(office, code, given_up):
     office.settle()
     for _ in range(MAX_ATTEMPTS):
-        assert len(office.work(ending(Status.FAILED, transient=True))) == 1
+        assert len(office.work(ending(Status.FAILED, transient=True, code=code))) == 1
         office.now += 7 * 3600
-    assert office.work() == []
+    assert (len(office.work()) == 0) is given_up
     assert office.queue.later == 0
 
 
