@@ -116,6 +116,11 @@ def _answer(service: Service, line: bytes) -> dict[str, Any]:
             return {"ok": _perform(service, request["op"], path, request.get("arguments", {}))}
     except GenretagdError as exc:
         return error_message(exc)
+    except (
+        ImportError
+    ) as exc:  # an upgrade that is not finished, a system library that went: no track's fault
+        problem = f"a library cannot be loaded ({exc}), install genretagd and what it needs again"
+        return error_message(WorkerError(problem))
     except MemoryError:
         return error_message(TrackError(path, "needs more memory than a worker may take", code="memory"))
     except Exception as exc:  # noqa: BLE001 - one file's surprise must not end the worker; it is reported

@@ -76,6 +76,17 @@ def test_a_reply_that_was_not_waited_for_is_not_taken_for_another_track_s(
     assert worker.read_genres(other) == expected
 
 
+def test_a_library_that_cannot_be_loaded_is_no_track_s_fault_and_is_looked_for_again(
+    worker, track, tmp_path, repository, monkeypatch
+):
+    (tmp_path / "mutagen.py").write_text("raise ImportError('libbroken.so.1: not found')")
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}{os.pathsep}{repository}")
+    with pytest.raises(WorkerError, match=r"cannot be loaded \(libbroken.so.1: not found\)"):
+        worker.read_genres(track)
+    (tmp_path / "mutagen.py").unlink()
+    assert worker.read_genres(track).format
+
+
 def test_an_error_in_the_worker_is_that_error_here(worker, tmp_path):
     path = tmp_path / "text.mp3"
     path.write_text("not audio")
