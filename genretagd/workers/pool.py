@@ -134,6 +134,7 @@ class Worker:
         self._spare = spare
         self._process: subprocess.Popen[bytes] | None = None
         self._calls = 0
+        self._warm = False
         self._buffer = bytearray()
         self._in_call = False
         self._ended = False
@@ -162,14 +163,29 @@ class Worker:
         with contextlib.suppress(OSError, ValueError):  # it has ended already: the first call finds out how
             _send(process.stdin, encode(to_json(self._settings)))
         self._calls = 0
+        self._warm = False
         self._buffer.clear()
 
     def warm(self) -> tuple[str, ...]:
-        """Load the model now instead of at the first prediction, and return its labels."""
-        return self._call("warm", Path())  # type: ignore[no-any-return]
+        """Load the model now instead of at the first prediction, and return its labels.
+
+        Raises
+        ------
+        ModelError, WorkerError
+            It cannot be loaded.
+        """
+        try:
+            labels: tuple[str, ...] = self._call("warm", Path())
+        except TrackError as exc:
+            raise WorkerError(f"worker: the model cannot be loaded: {exc.problem}") from exc
+        self._warm = True
+        return labels
 
     def predict(self, path: Path, /) -> Prediction:
         """See `Classifier.predict`."""
+        self.start()
+        if not self._warm:
+            self.warm()  # by itself: where it fails no track is to blame
         return self._call("predict", path)  # type: ignore[no-any-return]
 
     def read_genres(self, path: Path, /) -> GenreTag:

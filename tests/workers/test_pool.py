@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import io
 import os
@@ -85,6 +86,22 @@ def test_a_library_that_cannot_be_loaded_is_no_track_s_fault_and_is_looked_for_a
         worker.read_genres(track)
     (tmp_path / "mutagen.py").unlink()
     assert worker.read_genres(track).format
+
+
+@pytest.mark.parametrize(
+    "fault",
+    ["import os, signal; os.kill(os.getpid(), signal.SIGILL)", "raise RuntimeError('built for SIGILL')"],
+    ids=["crash", "error"],
+)
+def test_a_model_that_cannot_be_loaded_is_no_track_s_fault(track, tmp_path, repository, monkeypatch, fault):
+    (tmp_path / "numpy.py").write_text(fault)
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}{os.pathsep}{repository}")
+    bundle = str(repository / "tests" / "data" / "tiny-bundle")
+    with contextlib.closing(Worker(WorkerSettings(bundle=bundle), track_seconds=30.0)) as worker:
+        with pytest.raises(WorkerError, match=r"the model cannot be loaded: .*SIGILL"):
+            worker.predict(track)
+        (tmp_path / "numpy.py").unlink()
+        assert worker.predict(track).probabilities
 
 
 def test_an_error_in_the_worker_is_that_error_here(worker, tmp_path):
