@@ -101,7 +101,8 @@ class Desk:
         self._wanted = wanted
         self._clock = clock
         self._wall = wall
-        self._recording_at: float | None = None  # while the ledger cannot be written: when that is tried next
+        self._resume_at: float | None = None  # while no file gets through: when the next one tries
+        self._stumbled = ""  # the file that was the last not to get through
         self.hanging = Hanging(clock=clock)
 
     def known(self, path: str, look: Look) -> bool:
@@ -155,8 +156,9 @@ class Desk:
         except GenretagdError as exc:  # no ledger, no worker, no model: nobody's file is to blame
             if self._queue.closed:
                 return None
-            if isinstance(exc, LedgerError):
-                self._recording_at = self._clock() + PAUSE_SECONDS
+            if self._stumbled not in {"", task.path}:  # one alone may be to blame after all
+                self._resume_at = self._clock() + PAUSE_SECONDS
+            self._stumbled = task.path
             self._told.trouble(str(exc))
             self._queue.put_later(task, PAUSE_SECONDS)
             return None
@@ -172,7 +174,7 @@ class Desk:
             found = self._find(task.path)
         if found is None:
             return None
-        pause = self._pause_of_ledger()
+        pause = self._pause()
         if pause:
             self._queue.put_later(task, pause)
             return None
@@ -203,7 +205,7 @@ class Desk:
                 keep(outcome)
             if 0 < attempts < MAX_ATTEMPTS:
                 self._queue.put_later(task, retry_seconds(attempts))
-        self._recording_at = None
+        self._resume_at, self._stumbled = None, ""
         self._told.trouble(None)
         self._told.outcome(outcome)
         if not hangs:
@@ -221,15 +223,15 @@ class Desk:
             return None
         return _Found(known_as, look, judgement, recorded.attempts if recorded else 0)
 
-    def _pause_of_ledger(self) -> float:
-        """Return how long a file is to wait for the ledger; one at a time tries whether it can be written.
+    def _pause(self) -> float:
+        """Return how long a file is to wait; where none gets through, one at a time tries whether it does.
 
-        Each of the others would be listened to only to be put off.
+        Each of the others would start a worker, or be listened to, only to be put off.
         """
-        at, now = self._recording_at, self._clock()
+        at, now = self._resume_at, self._clock()
         if at is None or now < at:
             return 0.0 if at is None else at - now
-        self._recording_at = now + PAUSE_SECONDS
+        self._resume_at = now + PAUSE_SECONDS
         return 0.0
 
     def _check_judgement(self, task: Task, judgement: Judgement) -> None:

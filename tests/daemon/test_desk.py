@@ -217,7 +217,8 @@ def test_what_is_no_files_fault_is_said_and_the_file_is_tried_again_later(office
     assert office.troubles[-1] is None
 
 
-def test_while_the_ledger_cannot_be_written_one_file_a_minute_is_listened_to(office):
+@pytest.mark.parametrize("error", [LedgerError("the disk is full"), WorkerError("worker: cannot be started")])
+def test_while_none_gets_through_one_file_a_minute_is_tried(office, error):
     office.files |= {
         f"/m/{number}.mp3": Look(FileVersion(1, number, 1, 1), 5.0) for number in range(20, 50, 10)
     }
@@ -228,13 +229,13 @@ def test_while_the_ledger_cannot_be_written_one_file_a_minute_is_listened_to(off
     def process(path, /, *, tell):
         listened.append(office.now)
         if office.now <= 2 * PAUSE_SECONDS:
-            raise LedgerError("the disk is full")
+            raise error
         return office.tag(path, tell=tell)
 
     while office.now <= 2 * PAUSE_SECONDS:
         office.work(process)
         office.now += PAUSE_SECONDS / 4
-    assert listened == [0.0, PAUSE_SECONDS, 2 * PAUSE_SECONDS]
+    assert listened == [0.0, 0.0, PAUSE_SECONDS, 2 * PAUSE_SECONDS]
     assert None not in office.troubles
     office.now += PAUSE_SECONDS
     office.work(process)
@@ -242,6 +243,21 @@ def test_while_the_ledger_cannot_be_written_one_file_a_minute_is_listened_to(off
     office.work(process)
     assert sorted(office.processed) == sorted(office.files)
     assert office.troubles[-1] is None
+
+
+def test_one_file_that_never_gets_through_holds_up_no_others(office):
+    def process(path, /, *, tell):
+        if str(path) == "/m/a.mp3":
+            raise WorkerError("worker: not a message")
+        return office.tag(path, tell=tell)
+
+    office.settle()
+    for number in range(20, 50, 10):
+        office.files[f"/m/{number}.mp3"] = Look(FileVersion(1, number, 1, 1), 1.0)
+        office.settle(f"/m/{number}.mp3")
+        office.work(process)
+        office.now += PAUSE_SECONDS
+        assert office.processed[-1] == f"/m/{number}.mp3"
 
 
 @pytest.mark.parametrize("healing", [True, False], ids=["failed", "worker ended"])
