@@ -12,9 +12,10 @@ import sqlite3
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
+from genretagd import __version__
 from genretagd.domain import FileVersion, Outcome, Status
 from genretagd.ledger.database import Database, storable
 from genretagd.ledger.presence import device_above, device_of, is_there
@@ -40,6 +41,11 @@ class Judgement:
 
     bundle: str
     policy: str
+
+    @property
+    def of_failure(self) -> Judgement:
+        """What a failure is recorded under: another genretagd may read what this one could not."""
+        return replace(self, bundle=f"{self.bundle} {__version__}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,12 +132,12 @@ class Versions:
         """
         found = self.find(path)
         if found is not None and found.holds_for(version, changed_at):
-            return found if found.judgement == judgement else None
+            return found if found.judgement in {judgement, judgement.of_failure} else None
         elsewhere = self._database.rows(
             "SELECT * FROM versions WHERE device = ? AND inode = ? AND size = ? AND mtime_ns = ?"
-            " AND bundle = ? AND policy = ?",
+            " AND bundle IN (?, ?) AND policy = ?",
             (version.device, stored_inode(version.inode), version.size, version.mtime_ns,
-             judgement.bundle, judgement.policy),
+             judgement.bundle, judgement.of_failure.bundle, judgement.policy),
         )  # fmt: skip
         for row in elsewhere:
             other = _recorded(row)
@@ -157,15 +163,16 @@ class Versions:
         LedgerError
             The ledger cannot be read or written.
         """
+        bundles = (judgement.bundle, judgement.of_failure.bundle)
         finished: dict[bytes, tuple[int, int, int, float | None]] = {}
         for start in range(0, len(files), 250):
             paths = tuple(os.fsencode(path) for path, _ in files[start : start + 250])
             marks = ",".join("?" * len(paths))
             rows = self._database.rows(
                 "SELECT path, device, size, mtime_ns, changed_at FROM versions"  # noqa: S608 - marks only
-                " WHERE bundle = ? AND policy = ?"
+                " WHERE bundle IN (?, ?) AND policy = ?"
                 f" AND (attempts = 0 OR attempts >= ?) AND code IS NOT ? AND path IN ({marks})",
-                (judgement.bundle, judgement.policy, MAX_ATTEMPTS, but or "", *paths),
+                (*bundles, judgement.policy, MAX_ATTEMPTS, but or "", *paths),
             )
             finished.update((row[0], tuple(row)[1:]) for row in rows)
         still_open = []
@@ -215,6 +222,8 @@ class Versions:
             The ledger cannot be written.
         """
         reason = None if outcome.reason is None else storable(outcome.reason)
+        if outcome.status is Status.FAILED:
+            judgement = judgement.of_failure
         row = (
             os.fsencode(outcome.path),
             version.device, stored_inode(version.inode), version.size, version.mtime_ns,

@@ -65,6 +65,17 @@ def test_another_bundle_or_policy_opens_the_file_again(versions, other):
     assert versions.done("/m/a.mp3", VERSION, other) is None
 
 
+def test_what_failed_is_open_to_another_genretagd_and_what_was_judged_is_not(versions, monkeypatch):
+    record(versions, "/m/failed.mp3", replace(VERSION, inode=78), status=Status.FAILED)
+    record(versions, "/m/unsure.mp3")
+    files = [("/m/failed.mp3", Look(VERSION, 1.0)), ("/m/unsure.mp3", Look(VERSION, 1.0))]
+    assert versions.open(files, MINE) == []
+    assert versions.done("/m/failed.mp3", VERSION, MINE).status is Status.FAILED
+    monkeypatch.setattr("genretagd.ledger.versions.__version__", "99.0")
+    assert versions.open(files, MINE) == files[:1]
+    assert versions.done("/m/failed.mp3", VERSION, MINE) is None
+
+
 @pytest.mark.parametrize("number", ["device", "inode"])
 def test_a_number_that_is_given_out_anew_changes_nothing(versions, number):
     record(versions)
