@@ -146,10 +146,10 @@ def prepare(
     unused = _unused(ingredients.pool_genres or {}, genres)
     _check_opinions([*own, *pool], opinions)
     least = ingredients.min_tracks
-    grouping = assign(own, table=table, pattern=pattern)
-    enough.check(own, grouping.groups, corpus, min_tracks=least, parts=parts)
+    groups = assign(own, table=table, pattern=pattern).groups
+    corpus = enough.ensure(own, groups, corpus, min_tracks=least, parts=parts)
 
-    sources = [*own, *pool]
+    sources = [source for source in (*own, *pool) if source.genre in ("", *corpus.labels, *corpus.outside)]
     drawn = draw_all(
         sources,
         place=cache_place(ingredients.cache),
@@ -163,33 +163,33 @@ def prepare(
     drawable = [
         (source, path) for source, path in zip(sources, drawn.pictures, strict=True) if path is not None
     ]
-    if corpus.from_tags:
-        own = [source for source, _ in drawable if source.genre]
-        groups = assign(own, table=table, pattern=pattern).groups
-        corpus = enough.without_small(own, groups, corpus, min_tracks=least, parts=parts)
+    while True:
+        listener.stage("reading spectrograms", 0)
+        pictures, kept, unreadable = gather(
+            [path for _, path in drawable],
+            front_end=ingredients.front_end,
+            excerpts=ingredients.excerpts,
+            file=work / "pictures",
+        )
+        for problem in unreadable:
+            listener.note(problem)
+        problems += unreadable
+        drawable = [drawable[index] for index in kept]
+        sources = [source for source, _ in drawable]
+        count = sum(1 for source in sources if source.genre)
+        copies = replicas.find_copies(pictures.values, pictures.widths, pictures.track_of)
+        own = sources[:count]
+        grouping = assign(
+            own,
+            table=table,
+            pattern=pattern,
+            copies=[c for c in ([t for t in copy if t < count] for copy in copies) if len(c) > 1],
+        )
+        before, corpus = corpus, enough.ensure(own, grouping.groups, corpus, min_tracks=least, parts=parts)
+        if corpus.labels == before.labels:
+            break
         wanted = ("", *corpus.labels, *corpus.outside)
         drawable = [(source, path) for source, path in drawable if source.genre in wanted]
-    listener.stage("reading spectrograms", 0)
-    pictures, kept, unreadable = gather(
-        [path for _, path in drawable],
-        front_end=ingredients.front_end,
-        excerpts=ingredients.excerpts,
-        file=work / "pictures",
-    )
-    for problem in unreadable:
-        listener.note(problem)
-    problems += unreadable
-    sources = [drawable[index][0] for index in kept]
-    count = sum(1 for source in sources if source.genre)
-    copies = replicas.find_copies(pictures.values, pictures.widths, pictures.track_of)
-    own = sources[:count]
-    grouping = assign(
-        own,
-        table=table,
-        pattern=pattern,
-        copies=[c for c in ([t for t in copy if t < count] for copy in copies) if len(c) > 1],
-    )
-    enough.check(own, grouping.groups, corpus, min_tracks=least, parts=parts)
 
     outside = _outside_names(corpus, ingredients.pool_genres or {})
     logits = (*corpus.labels, *outside)

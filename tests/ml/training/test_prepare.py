@@ -1,5 +1,7 @@
 """What is found becomes material: each track with what is known of it, and no more."""
 
+import shutil
+
 import numpy as np
 import pytest
 from spectrograms import EXCERPTS, make_corpus, picture, record
@@ -79,6 +81,29 @@ def test_a_genre_of_a_library_that_damaged_files_make_too_small_is_left_out(tmp_
     assert found.problems == ("x.flac: torn", *map(str, bad))
     told = "Low: only 11 usable tracks, fewer than --min-tracks 12" in " ".join(found.notes)
     assert told is bool(damaged)
+
+
+def test_a_genre_of_a_library_whose_artists_share_a_recording_and_are_too_few_then_is_left_out(
+    tmp_path, monkeypatch
+):
+    pictures = sorted(make_corpus(tmp_path / "made", genres=GENRES).rglob("*.png"))
+    shared, other = (tmp_path / "made" / "Low" / f"low.{number:03}.png" for number in (0, 1))
+    shutil.copyfile(shared, other)
+    files = []
+    for number, path in enumerate(pictures):
+        genre = path.parent.name
+        files.append(TaggedFile(path.with_suffix(".flac"), (genre,), f"{genre} {number % 3}"))
+        files[-1].path.write_bytes(b"sound")
+    monkeypatch.setattr(
+        "genretagd.ml.training.prepare.draw_all",
+        lambda sources, **_: Drawn(tuple(s.path.with_suffix(".png") for s in sources), (), len(sources)),
+    )
+    library = from_library(tmp_path, files)
+    found = prepare(library, ingredients(tmp_path), work=tmp_path / "work", parts=3, listener=Silent())
+    assert found.material.label_names == ("High", "Speech")
+    assert {name.split("/")[0] for name in found.names} == {"High", "Speech"}
+    assert len(found.material.pictures.track_of) == len(found.groups) == 24
+    assert "Low: usable tracks of 2 artists only, 3 are needed" in " ".join(found.notes)
 
 
 class Noting(Silent):
