@@ -135,23 +135,25 @@ def from_folders(
         raise CorpusError(f"{printable(home)}: no genre folders in it, put the tracks of each genre into one")
     problems = [_no_text(folder) for folder in folders if not _is_text(folder.name)]
     folders = [folder for folder in folders if _is_text(folder.name)]
-    names = {folder.name for folder in folders}
+    names = {_composed(folder.name) for folder in folders}
+    outside = tuple(map(_composed, outside))
     problems += [
         f"{name}: no such genre folder in {printable(home)}, found: {', '.join(sorted(names))}"
         for name in outside
         if name not in names
     ]
     if for_training:
-        problems += spelled_alike(names)
+        problems += spelled_alike(folder.name for folder in folders)
     sources: list[Source] = []
     labels: list[str] = []
     for folder in folders:
-        found = _without_covers(_walk(folder, genre=folder.name, left_out=left_out), folder, left_out)
+        name = _composed(folder.name)
+        found = _without_covers(_walk(folder, genre=name, left_out=left_out), folder, left_out)
         sources += found
         if not found:
             problems.append(f"{printable(folder)}: empty genre folder, add tracks to it or remove it")
-        elif folder.name not in outside:
-            labels.append(folder.name)
+        elif name not in outside:
+            labels.append(name)
             if for_training and len(found) < min_tracks:
                 problems.append(
                     f"{printable(folder)}: {counted(len(found), 'track')}, a genre needs at least "
@@ -165,7 +167,7 @@ def from_folders(
     if problems:
         raise CorpusError("\n".join(problems))
     return Corpus(
-        root, tuple(sorted(labels)), tuple(outside), tuple(_without_twins(sources, left_out)), tuple(left_out)
+        root, tuple(sorted(set(labels))), outside, tuple(_without_twins(sources, left_out)), tuple(left_out)
     )
 
 
@@ -192,7 +194,7 @@ def from_library(
     taken: list[tuple[str, TaggedFile]] = []
     untagged = 0
     for file in sorted(files, key=lambda file: os.fsencode(file.path)):
-        spelling = unicodedata.normalize("NFC", first_genre(file.genres))
+        spelling = _composed(first_genre(file.genres))
         key = genre_key(spelling)
         if key in MEANINGLESS:
             untagged += 1
@@ -200,7 +202,7 @@ def from_library(
         spellings.setdefault(key, Counter())[spelling] += 1
         taken.append((key, file))
     names = {key: min(found, key=lambda s: (-found[s], s)) for key, found in spellings.items()}
-    foreign = {genre_key(name): name for name in outside}
+    foreign = {genre_key(name): _composed(name) for name in outside}
     names |= {key: name for key, name in foreign.items() if key in names}
     counts = Counter(key for key, _ in taken)
     artists = {key: _artists(file for found, file in taken if found == key) for key in counts}
@@ -367,6 +369,11 @@ def _is_text(name: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
+
+
+def _composed(name: str) -> str:
+    """Return a name with its accents as they are typed: folders made on a Mac have them apart."""
+    return unicodedata.normalize("NFC", name)
 
 
 def _no_text(folder: Path) -> str:
