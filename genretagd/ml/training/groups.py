@@ -19,6 +19,7 @@ from genretagd.ml.training.corpus import Source, track_id_of
 from genretagd.ml.training.pictures import printable
 
 TABLE_NAME: Final = "tracks.csv"
+SEPARATORS: Final = ",;\t"
 ID_COLUMNS: Final = ("track_id", "id")
 GROUP_COLUMNS: Final = ("artist_group", "split_group", "group", "artist")
 GENRE_COLUMNS: Final = ("genre", "my_genre")
@@ -56,7 +57,8 @@ def read_table(path: Path) -> dict[str, Row]:
     """Read a CSV with the columns ``track_id`` (or ``id``) and ``artist_group``, perhaps ``genre``.
 
     ``split_group``, ``group`` and ``artist`` serve as ``artist_group``, ``my_genre`` as ``genre``. A track
-    may be named by its file, with suffix and folders or without.
+    may be named by its file, with suffix and folders or without. Columns may be separated as spreadsheets do:
+    by commas, semicolons or tabs.
 
     Returns
     -------
@@ -71,7 +73,10 @@ def read_table(path: Path) -> dict[str, Row]:
     found: dict[str, Row] = {}
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file)
+            header = file.readline()
+            file.seek(0)
+            separator = max(SEPARATORS, key=header.count)
+            reader = csv.DictReader(file, delimiter=separator, skipinitialspace=True)
             columns = reader.fieldnames or []
             identity = _column(path, columns, ID_COLUMNS)
             group = _column(path, columns, GROUP_COLUMNS)
@@ -87,7 +92,11 @@ def read_table(path: Path) -> dict[str, Row]:
                         f"{printable(path)}: two groups for {name} ({found[name].group}, {row.group}), "
                         "name each track once"
                     )
-    except (OSError, UnicodeDecodeError, csv.Error) as exc:
+    except UnicodeDecodeError as exc:
+        raise CorpusError(
+            f"{printable(path)}: is no UTF-8 text, save it as such (spreadsheets call it CSV UTF-8)"
+        ) from exc
+    except (OSError, csv.Error) as exc:
         raise CorpusError(f"{printable(path)}: cannot be read as a CSV table ({exc})") from exc
     return found
 

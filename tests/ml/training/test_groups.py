@@ -101,15 +101,25 @@ def test_a_table_may_name_tracks_by_their_files(tmp_path):
     }
 
 
+@pytest.mark.parametrize("separator", [",", ", ", ";", "\t"], ids=["comma", "space", "semicolon", "tab"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
+def test_a_table_may_be_written_as_spreadsheets_write_it(tmp_path, separator, encoding):
+    rows = (("track_id", "artist_group", "genre"), ("a.mp3", '"Nick Cave; The Bad Seeds, live"', "Rock"))
+    table = tmp_path / "t.csv"
+    table.write_bytes("".join(separator.join(row) + "\r\n" for row in rows).encode(encoding))
+    assert read_table(table) == {"a": Row("Nick Cave; The Bad Seeds, live", "Rock")}
+
+
 @pytest.mark.parametrize(
     ("content", "words"),
     [
         (b"name,band\n", "no column track_id or id"),
         (b"id\n1\n", "no column artist_group"),
-        (b"\xff\xfe\x00", "cannot be read"),
+        (b"\xff\xfe\x00", "is no UTF-8 text, save it as such"),
+        ("id,group\n1,Bj\u00f6rk\n".encode("cp1252"), "is no UTF-8 text, save it as such"),
         (b"id,group\n01,A\nB/01.mp3,B\n", r"two groups for 01 \(A, B\), name each track once"),
     ],
-    ids=["no id", "no group", "no text", "two groups"],
+    ids=["no id", "no group", "no text", "text of Windows", "two groups"],
 )
 def test_a_table_that_cannot_be_used_is_refused(tmp_path, content, words):
     (tmp_path / "t.csv").write_bytes(content)
