@@ -94,7 +94,7 @@ def reliability(bins: Sequence[Mapping[str, float]], *, error: float) -> bytes:
         label="mean of each bin",
     )
     axes.set_title(f"calibration error {error:.3f}", loc="right", size=10, color=INK)
-    axes.text(0.02, 0.76, "darker bars hold more tracks", color=SOFT, size=8)
+    axes.set_title("darker bars hold more tracks", loc="left", size=8, color=SOFT)
     _unit_axes(axes, "confidence", "share right")
     axes.legend(frameon=False, loc="upper left", fontsize=8)
     return _png(figure)
@@ -144,6 +144,11 @@ def learning(histories: Sequence[Sequence[Mapping[str, float]]]) -> bytes | None
         if place.get_legend_handles_labels()[0]:
             place.legend(frameon=False, fontsize=8)
     return _png(figure)
+
+
+def width_on_screen(png: bytes) -> int:
+    """Return how many pixels of 1/96 inch a figure is wide, as it was drawn."""
+    return int.from_bytes(png[16:20], "big") * 96 // DPI
 
 
 def spectrogram(picture: NDArray[np.uint8]) -> bytes:

@@ -35,8 +35,8 @@ PAGE: Final = """<!doctype html>
            border-radius: 4px; overflow-wrap: anywhere; }}
   .notes p {{ margin: 8px 0; }}
   img {{ max-width: 100%; height: auto; display: block; }}
-  img.wide {{ margin: 0 auto; max-height: 640px; width: auto; }}
-  .pair {{ display: grid; grid-template-columns: repeat(auto-fit, minmax(320px, 1fr)); gap: 24px; }}
+  img.wide {{ margin: 0 auto; max-width: none; }}
+  .pair {{ display: grid; grid-template-columns: repeat(auto-fit, minmax(min(320px, 100%), 1fr)); gap: 24px; }}
   figure {{ margin: 0; }}
   figcaption, .caption {{ color: var(--soft); font-size: .88rem; margin: 8px 0 0; }}
   table {{ border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }}
@@ -48,6 +48,7 @@ PAGE: Final = """<!doctype html>
             border-radius: 5px; margin-right: 10px; vertical-align: middle; }}
   .bar i {{ position: absolute; inset: 0 auto 0 0; background: var(--hue); border-radius: 5px; }}
   .bar u {{ position: absolute; top: 4px; height: 2px; background: var(--ink); }}
+  .value {{ white-space: nowrap; }}
   .value small {{ color: var(--soft); }}
   .gallery {{ display: grid; grid-template-columns: repeat(auto-fill, minmax(230px, 1fr)); gap: 20px 16px; }}
   .gallery img {{ width: 100%; height: 104px; object-fit: fill; border-radius: 6px; }}
@@ -63,8 +64,10 @@ PAGE: Final = """<!doctype html>
   code {{ background: var(--page); padding: 1px 5px; border-radius: 4px; }}
   @media (max-width: 640px) {{
     dl {{ grid-template-columns: 1fr; gap: 4px; }} td .bar {{ display: none; }}
+    .value small {{ display: block; }}
   }}
-  @media print {{ body {{ background: #fff; }} section {{ break-inside: avoid; }} }}
+  @media print {{ body {{ background: #fff; }} section {{ break-inside: avoid; }}
+    img.wide {{ max-width: 100%; }} }}
 </style>
 </head>
 <body>

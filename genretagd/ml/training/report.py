@@ -182,7 +182,7 @@ def _html(report: Report, pictures: Mapping[str, bytes], mistakes: Sequence[_Mis
     sections = [
         _tiles(metrics),
         _notes(report.notes),
-        _section("What is taken for what", _image(pictures["confusion"], "Confusion matrix", "wide")),
+        _section("What is taken for what", _wide(pictures["confusion"], "Confusion matrix")),
         _section("Genre by genre", _genre_table(metrics)),
         _section(
             "Can its confidence be trusted?",
@@ -202,7 +202,7 @@ def _html(report: Report, pictures: Mapping[str, bytes], mistakes: Sequence[_Mis
         _section("Music outside the labels", _outside(metrics["outside"])),
     ]
     if "learning" in pictures:
-        sections.append(_section("How it learnt", _image(pictures["learning"], "Learning curves", "wide")))
+        sections.append(_section("How it learnt", _wide(pictures["learning"], "Learning curves")))
     if mistakes:
         sections.append(_section("The most confident mistakes", _gallery(mistakes)))
     sections.append(_section("Model card", _card(report.card)))
@@ -260,19 +260,23 @@ def _genre_table(metrics: Mapping[str, Any]) -> str:
     head = "<tr><th>genre</th><th class='n'>tracks</th><th>precision</th><th>recall</th><th>F1</th></tr>"
     rows = []
     for name, row in metrics["per_genre"].items():
-        cells = "".join(f"<td>{_bar(row[key])}</td>" for key in ("precision", "recall", "f1"))
+        shown = [_bar(row[key]) if row["tracks"] else "&ndash;" for key in ("precision", "recall", "f1")]
+        cells = "".join(f"<td>{cell}</td>" for cell in shown)
         rows.append(f"<tr><th scope='row'>{escape(name)}</th><td class='n'>{row['tracks']}</td>{cells}</tr>")
-    caption = "Bars show the value, thin lines the 95 % interval of a bootstrap over artists."
+    caption = (
+        "Bars show the value, thin lines the 95 % interval of a bootstrap over artists. It is too narrow for a "
+        "genre of few artists, and says nothing where it has no width."
+    )
     return f"<table>{head}{''.join(rows)}</table><p class='caption'>{caption}</p>"
 
 
 def _bar(figure: Mapping[str, Any]) -> str:
     low, high = figure["interval"]
     return (
-        f"<div class='bar' title='{low:.1%} to {high:.1%}'><i style='width:{figure['value']:.1%}'></i>"
+        f"<div class='value'><div class='bar' title='{low:.1%} to {high:.1%}'>"
+        f"<i style='width:{figure['value']:.1%}'></i>"
         f"<u style='left:{low:.1%};width:{max(high - low, 0.004):.1%}'></u></div>"
-        f"<span class='value'>{figure['value']:.0%} "
-        f"<small>{low * 100:.0f}&ndash;{high * 100:.0f}</small></span>"
+        f"{figure['value']:.0%} <small>{low * 100:.0f}&ndash;{high * 100:.0f}</small></div>"
     )
 
 
@@ -335,6 +339,11 @@ def _section(title: str, body: str) -> str:
     return f"<section><h2>{escape(title)}</h2>{body}</section>"
 
 
-def _image(png: bytes, alt: str, kind: str = "") -> str:
+def _wide(png: bytes, alt: str) -> str:
+    """Show a figure as large as its letters need: of many genres, or on a telephone, it is scrolled."""
+    return _image(png, alt, f'class="wide" width="{figures.width_on_screen(png)}" ')
+
+
+def _image(png: bytes, alt: str, attributes: str = "") -> str:
     data = base64.b64encode(png).decode("ascii")
-    return f'<img class="{kind}" alt="{escape(alt)}" src="data:image/png;base64,{data}">'
+    return f'<img {attributes}alt="{escape(alt)}" src="data:image/png;base64,{data}">'

@@ -25,6 +25,13 @@ def test_any_name_of_a_genre_can_be_drawn(name):
     assert Image.open(io.BytesIO(png)).format == "PNG"
 
 
+@pytest.mark.parametrize("genres", [2, 40])
+def test_a_figure_is_shown_as_large_as_it_was_drawn(genres):
+    png = figures.confusion(np.eye(genres, dtype=np.int64), [f"Genre {number}" for number in range(genres)])
+    image = Image.open(io.BytesIO(png))
+    assert figures.width_on_screen(png) == pytest.approx(96 * image.width / image.info["dpi"][0], abs=1)
+
+
 def test_a_name_between_dollars_is_set_as_no_formula(monkeypatch):
     drawn = []
     monkeypatch.setattr(figures, "_png", lambda figure: drawn.append(figure) or b"")

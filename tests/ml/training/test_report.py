@@ -1,13 +1,16 @@
 """The report: what it shows, and what may be replaced in its folder."""
 
 import contextlib
+import re
 
 import numpy as np
 import pytest
 
 from genretagd.errors import UsageError
-from genretagd.ml.training.metrics import Outcomes
-from genretagd.ml.training.report import Report, _mistakes, place_for_report
+from genretagd.ml.training.metrics import Outcomes, measure
+from genretagd.ml.training.report import Report, _mistakes, place_for_report, write_report
+
+pytest.importorskip("matplotlib")
 
 
 @pytest.mark.parametrize(
@@ -47,3 +50,32 @@ def test_foreign_music_that_was_left_alone_is_no_mistake():
         card={},
     )
     assert [mistake.track for mistake in _mistakes(report)] == ["decided", "mistaken"]
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory):
+    """The page of a model that knows forty genres, of which the last has not one track."""
+    names = tuple(f"Genre {number}" for number in range(40))
+    truth = np.repeat(np.arange(39, dtype=np.int32), 2)
+    said = np.eye(40)[truth] * 0.4 + 0.6 / 40
+    outcomes = Outcomes(names, said, np.zeros(78), truth, np.arange(78), np.full(78, 0.9))
+    report = Report(
+        title="mine 1",
+        metrics=measure(outcomes, min_confidence=0.9, resamples=20),
+        outcomes=outcomes,
+        tracks=[str(number) for number in range(78)],
+        picture_of=lambda _: np.zeros((128, 9), np.uint8),
+        card={},
+    )
+    return write_report(report, tmp_path_factory.mktemp("report")).read_text()
+
+
+def test_of_many_genres_the_names_can_be_read(page):
+    (width,) = re.findall(r'class="wide" width="(\d+)"', page)
+    assert int(width) > 40 * 40
+
+
+def test_a_genre_without_a_track_has_no_figures(page):
+    rows = dict(re.findall(r"<th scope='row'>([^<]+)</th><td class='n'>\d+</td>(.*?)</tr>", page))
+    assert rows["Genre 39"] == "<td>&ndash;</td>" * 3
+    assert rows["Genre 38"].count("100%") >= 3
