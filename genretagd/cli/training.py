@@ -209,8 +209,8 @@ def print_result(
     print(f"accuracy           {metrics['accuracy']:.1%}  (95 % interval {low:.1%} to {high:.1%})")
     print(f"macro F1           {metrics['macro_f1']:.1%}")
     print(f"calibration error  {metrics['ece']:.3f}")
-    print(f"decided            {decided['share']:.0%} of {metrics['tracks']} tracks, ", end="")
-    print(f"{decided['precision']:.1%} of them right")
+    right = f", {decided['precision']:.1%} of them right" if decided["share"] else ""
+    print(f"decided            {decided['share']:.0%} of {metrics['tracks']} tracks{right}")
     if metrics["outside"]:
         outside = metrics["outside"]
         print(f"outside music      {outside['undecided']:.0%} of {outside['tracks']} tracks left alone")

@@ -214,6 +214,17 @@ def test_whoever_is_in_the_directory_that_was_replaced_is_told(tmp_path, monkeyp
     assert [f"enter it anew: cd {bundle}" in error for error in errors] == [False, True]
 
 
+@pytest.mark.parametrize(
+    ("share", "told"), [(0.5, "50% of 8 tracks, 75.0% of them right\n"), (0.0, "0% of 8 tracks\n")]
+)
+def test_of_tracks_that_are_decided_the_right_ones_are_counted(tmp_path, capsys, share, told):
+    figures = {"accuracy": 0.7, "macro_f1": 0.7, "ece": 0.1, "tracks": 8, "outside": None}
+    figures |= {"intervals": {"accuracy": [0.5, 0.9]}}
+    figures |= {"decided": {"share": share, "precision": 0.75 if share else 1.0}}
+    print_result(figures, report=tmp_path, problems=[], as_json=False)
+    assert f"decided            {told}" in capsys.readouterr().out
+
+
 @needs_training
 @pytest.mark.parametrize(
     ("arguments", "words"),

@@ -133,7 +133,7 @@ def choose_threshold(
     precision: float,
     weights: ArrayLike | None = None,
     least: float = 0.05,
-) -> float:
+) -> tuple[float, float]:
     """Return the lowest confidence at and above which the decided tracks are right at least so often.
 
     Parameters
@@ -149,8 +149,10 @@ def choose_threshold(
 
     Returns
     -------
-    float
-        The threshold; that of the best precision found where the one asked for is out of reach.
+    threshold : float
+        That of the best precision found where the one asked for is out of reach.
+    reached : float
+        Share of right decisions at and above it.
     """
     c = np.asarray(confidences, np.float64)
     w = np.ones(len(c)) if weights is None else np.asarray(weights, np.float64)
@@ -161,4 +163,4 @@ def choose_threshold(
     right = np.where((decided >= least * w.sum()) & last_of_its_value, right, -1.0)
     good = np.flatnonzero(right >= precision)
     place = int(good[-1]) if len(good) else int(np.argmax(right))
-    return float(c[order][place])
+    return float(c[order][place]), float(right[place])

@@ -37,13 +37,14 @@ def describe(
     if material.opinions:
         data.append("Opinions distilled: " + ", ".join(sorted(material.opinions)) + ".")
     decided = metrics["decided"]
+    right = f", {decided['precision']:.0%} of them right" if decided["share"] else ""
     return {
         "Purpose": "Suggests genres for tagging one's own library; leaves alone what it is not sure of.",
         "Data": "\n\n".join(data),
         "Groups": "\n\n".join(prepared.notes),
         "Measured": scope,
         "Threshold": f"From confidence {decided['min_confidence']:.2f} on it decides: "
-        f"{decided['share']:.0%} of the tracks, {decided['precision']:.0%} of them right.",
+        f"{decided['share']:.0%} of the tracks{right}.",
         "Limits": "It knows the labels above and the kinds of music behind them. Recordings from other "
         "times, places and production styles than the data's will be judged worse than the figures here say. "
         "Genres are conventions: two people who label music do not agree on all tracks either.",

@@ -36,7 +36,8 @@ PAGE: Final = """<!doctype html>
   .notes p {{ margin: 8px 0; }}
   img {{ max-width: 100%; height: auto; display: block; }}
   img.wide {{ margin: 0 auto; max-width: none; }}
-  .pair {{ display: grid; grid-template-columns: repeat(auto-fit, minmax(min(320px, 100%), 1fr)); gap: 24px; }}
+  .pair {{ display: grid; grid-template-columns: repeat(auto-fit, minmax(min(320px, 100%), 1fr));
+          gap: 24px; }}
   figure {{ margin: 0; }}
   figcaption, .caption {{ color: var(--soft); font-size: .88rem; margin: 8px 0 0; }}
   table {{ border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }}

@@ -218,6 +218,7 @@ def _tiles(metrics: Mapping[str, Any]) -> str:
         return f"{value:.1%}", f"95 % interval {low:.1%} to {high:.1%}"
 
     low, high = intervals["ece"]
+    right = f"{decided['precision']:.1%} of them right, " if decided["share"] else ""
     tiles = [
         ("accuracy", *percent("accuracy", metrics["accuracy"])),
         ("macro F1", *percent("macro_f1", metrics["macro_f1"])),
@@ -229,7 +230,7 @@ def _tiles(metrics: Mapping[str, Any]) -> str:
         (
             "decided at the threshold",
             f"{decided['share']:.0%}",
-            f"{decided['precision']:.1%} of them right, from confidence {decided['min_confidence']:.2f} on",
+            f"{right}from confidence {decided['min_confidence']:.2f} on",
         ),
     ]
     if metrics["outside"]:
@@ -264,8 +265,8 @@ def _genre_table(metrics: Mapping[str, Any]) -> str:
         cells = "".join(f"<td>{cell}</td>" for cell in shown)
         rows.append(f"<tr><th scope='row'>{escape(name)}</th><td class='n'>{row['tracks']}</td>{cells}</tr>")
     caption = (
-        "Bars show the value, thin lines the 95 % interval of a bootstrap over artists. It is too narrow for a "
-        "genre of few artists, and says nothing where it has no width."
+        "Bars show the value, thin lines the 95 % interval of a bootstrap over artists. It is too narrow for "
+        "a genre of few artists, and says nothing where it has no width."
     )
     return f"<table>{head}{''.join(rows)}</table><p class='caption'>{caption}</p>"
 

@@ -28,6 +28,11 @@ from genretagd.ml.training.report import Report, place_for_report, write_report
 KEPT_TRUNK: Final = (
     "The trunk of another model was kept: figures are too good as far as that model learnt from these tracks."
 )
+OUT_OF_REACH: Final = (
+    "--precision {wanted:g} is out of reach: even of the tracks that the model is surest of {reached:.0%} "
+    "are right, so it will be wrong more often than was asked for. Give it more tracks or clearer genres, or "
+    "tag with a higher --min-confidence."
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -332,6 +337,11 @@ def _finish(
     work: Path,
     listener: Listener,
 ) -> Result:
+    reached = bundle.thresholds.precision
+    if reached is not None and reached < plan.precision:
+        told = OUT_OF_REACH.format(wanted=plan.precision, reached=reached)
+        listener.note(told)
+        prepared = replace(prepared, notes=(*prepared.notes, told))
     listener.stage("measuring and writing the report", 0)
     outcomes = replace(outcomes, kinds=measured.kinds(prepared)[tracks])
     pool = prepared.material.pooled[tracks]
@@ -346,7 +356,7 @@ def _finish(
             key: extra[key] for key in ("accuracy", "macro_f1", "ece", "intervals", "decided", "tracks")
         }
     metrics["split"] = scope
-    told = card.describe(
+    described = card.describe(
         prepared,
         command=plan.command,
         licence=plan.licence,
@@ -364,7 +374,7 @@ def _finish(
             outcomes=outcomes.part(counted),
             tracks=[prepared.names[track] for track in tracks[shown]],
             picture_of=lambda index: prepared.material.pictures.strip(int(tracks[shown[index]])),
-            card=told,
+            card=described,
             histories=[run.history for run in runs],
             notes=(scope, *prepared.notes),
         ),

@@ -32,7 +32,7 @@ def with_calibration(bundle: Bundle, logits: Logits, truth: NDArray[np.int32], *
     precision : float
         Share of right decisions, in [0, 1], that the threshold is chosen for; deciding music outside
         the labels is never right. However many tracks outside the labels there are, they weigh
-        `FOREIGN_SHARE` of all.
+        `FOREIGN_SHARE` of all. Where it is out of reach the bundle states the best there is.
     """
     count = len(bundle.labels)
     inside = truth >= 0
@@ -43,10 +43,10 @@ def with_calibration(bundle: Bundle, logits: Logits, truth: NDArray[np.int32], *
     )
     fitted = replace(bundle, calibration=Calibration(temperature, outside_temperature, outside_bias))
     judged = outcomes(fitted, logits, truth, groups=np.arange(len(truth)))
-    threshold = calibrate.choose_threshold(
+    threshold, reached = calibrate.choose_threshold(
         judged.confidence, judged.said == truth, precision=precision, weights=weights
     )
-    return replace(fitted, thresholds=Thresholds(min(max(threshold, 0.0), 1.0), precision))
+    return replace(fitted, thresholds=Thresholds(min(max(threshold, 0.0), 1.0), min(precision, reached)))
 
 
 def _weights(inside: NDArray[np.bool_]) -> NDArray[np.float64]:

@@ -104,17 +104,19 @@ def test_confidences_are_those_that_serving_gives(outside):
 def test_the_threshold_is_the_lowest_that_keeps_the_precision():
     confidences = np.linspace(0.0, 0.99, 100)
     correct = confidences >= 0.5
-    threshold = calibrate.choose_threshold(confidences, correct, precision=0.9)
+    threshold, reached = calibrate.choose_threshold(confidences, correct, precision=0.9)
     decided = confidences >= threshold
-    assert correct[decided].mean() >= 0.9
+    assert correct[decided].mean() == pytest.approx(reached)
+    assert reached >= 0.9
     assert correct[confidences >= threshold - 0.01].mean() < 0.9
 
 
 def test_tracks_of_equal_confidence_are_decided_together():
-    threshold = calibrate.choose_threshold([0.9, 0.9, 0.9, 0.9, 0.2], [1, 1, 1, 0, 0], precision=0.99)
-    assert threshold == 0.9
+    found = calibrate.choose_threshold([0.9, 0.9, 0.9, 0.9, 0.2], [1, 1, 1, 0, 0], precision=0.99)
+    assert found == (0.9, 0.75)
 
 
 def test_a_precision_out_of_reach_gives_the_best_there_is():
-    threshold = calibrate.choose_threshold(np.linspace(0, 1, 50), np.arange(50) % 2 == 0, precision=1.0)
-    assert 0.0 <= threshold <= 1.0
+    confidences, correct = np.linspace(0, 1, 50), np.arange(50) % 2 == 0
+    threshold, reached = calibrate.choose_threshold(confidences, correct, precision=1.0)
+    assert correct[confidences >= threshold].mean() == reached < 1.0
