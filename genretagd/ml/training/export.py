@@ -58,7 +58,8 @@ def from_file(path: Path) -> bytes:
     ModelError
         It cannot be converted.
     """
-    import keras
+    with runtime.without_notices():
+        import keras
 
     if keras.backend.backend() == "tensorflow":
         return to_tflite(keras.saving.load_model(path, compile=False))

@@ -1,5 +1,8 @@
 """A fitted network becomes a bundle, and who trains is told where it will be slow."""
 
+import os
+import subprocess
+import sys
 from types import SimpleNamespace
 
 import numpy as np
@@ -67,6 +70,18 @@ def test_a_network_in_8_bits_is_written_without_a_word(fitted, tmp_path):
     assert bundle.outside_labels == ("Speech",)
     assert bundle.read_file("model.keras") == fitted.read_bytes()
     load_classifier(tmp_path / "bundle")
+
+
+def test_a_network_that_an_earlier_process_learnt_is_converted_without_a_greeting_of_libraries(fitted):
+    convert = "import sys, pathlib; from genretagd.ml.training import export; "
+    convert += "assert export.from_file(pathlib.Path(sys.argv[1]))"
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", convert, fitted],
+        env=os.environ | {"KERAS_BACKEND": "tensorflow", "TF_CPP_MIN_LOG_LEVEL": "3"},
+        capture_output=True,
+        check=True,
+    )
+    assert done.stderr == b""
 
 
 def test_who_trains_is_told_that_weights_stay_in_floating_point(fitted, tmp_path, monkeypatch):
