@@ -13,7 +13,10 @@ from genretagd.ml.training.lessons import FOREIGN
 from genretagd.ml.training.prepare import Prepared
 
 OTHER: Final = "other music"
+PARTS: Final = 6
+"""Of one split: four to learn from, one to stop and calibrate by, one to measure on."""
 LEAST_PARTS: Final = 3
+"""The same, one each, where a label has groups for no more."""
 
 Dealt: TypeAlias = tuple[NDArray[np.int32], list[splits.Split]]
 """The tracks that can be measured on, and how they are split: once, or fold by fold."""
@@ -37,8 +40,7 @@ def deal(prepared: Prepared, *, folds: int, seed: int) -> Dealt:
                 f"{folds} folds: too few artists or groups for so many, ask for fewer (--folds)"
             )
         return tracks, found
-    parts = 6 if fewest_groups(prepared, tracks) >= 6 else LEAST_PARTS
-    split = splits.three_parts(*known, seed=seed, parts=parts)
+    split = splits.three_parts(*known, seed=seed, parts=parts_of_split(prepared, tracks))
     enough.check_learnt(material.labels[tracks[split.train]], material.label_names)
     return tracks, [split]
 
@@ -56,13 +58,14 @@ def measurable(prepared: Prepared) -> NDArray[np.int32]:
     return np.flatnonzero(~material.pooled | known).astype(np.int32)
 
 
-def fewest_groups(prepared: Prepared, tracks: NDArray[np.int32]) -> int:
-    """Return the number of groups of the label that has fewest."""
+def parts_of_split(prepared: Prepared, tracks: NDArray[np.int32]) -> int:
+    """Return into how many parts tracks are dealt for one split, by the label that has fewest groups."""
     labels = prepared.material.labels[tracks]
-    return min(
+    fewest = min(
         len(set(prepared.groups[tracks][labels == number]))
         for number in range(len(prepared.material.label_names))
     )
+    return PARTS if fewest >= PARTS else LEAST_PARTS
 
 
 def kinds(prepared: Prepared) -> NDArray[np.str_]:

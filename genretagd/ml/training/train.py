@@ -28,6 +28,10 @@ from genretagd.ml.training.report import Report, place_for_report, write_report
 KEPT_TRUNK: Final = (
     "The trunk of another model was kept: figures are too good as far as that model learnt from these tracks."
 )
+THIRDS: Final = (
+    f" These are thirds, since a genre has fewer than {measured.PARTS} artists; with --folds the model "
+    "learns from all tracks."
+)
 OUT_OF_REACH: Final = (
     "--precision {wanted:g} is out of reach: even of the tracks that the model is surest of {reached:.0%} "
     "are right, so it will be wrong more often than was asked for. Give it more tracks or clearer genres, or "
@@ -158,10 +162,15 @@ def _split_once(
 ) -> tuple[Bundle, Outcomes, NDArray[np.int32], list[_Run], str]:
     """Learn from one part, stop and calibrate by another, measure on the third."""
     tracks, (split,) = dealt
-    run = _fit(
-        prepared, plan, work / "split", split, tracks, listener=listener, shared=work, title="training"
-    )
     valid, test = tracks[split.valid], tracks[split.test]
+    scope = (
+        f"Split by artist: {len(split.train)} tracks to learn from, {len(valid)} to stop and calibrate by, "
+        f"{len(test)} to measure on, looked at once at the end."
+    )
+    if measured.parts_of_split(prepared, tracks) == measured.LEAST_PARTS:
+        scope += THIRDS
+    listener.note(scope)
+    run = _fit(prepared, plan, work / "split", split, tracks, listener=listener, shared=work, title="model")
     pictures = prepared.material.pictures
     logits = _logits(run.bundle, pictures, np.concatenate([valid, test]), work / "split", listener)
     truth = measured.truth(prepared)
@@ -173,10 +182,6 @@ def _split_once(
         precision=plan.precision,
     )
     outcomes = verdict.outcomes(bundle, logits[len(valid) :], truth[test], groups=prepared.groups[test])
-    scope = (
-        f"Split by artist: {len(split.train)} tracks to learn from, {len(valid)} to stop and calibrate by, "
-        f"{len(test)} to measure on, looked at once at the end."
-    )
     return bundle, outcomes, test, [run], scope
 
 

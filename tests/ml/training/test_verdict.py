@@ -1,4 +1,4 @@
-"""A precision that is out of reach is not claimed, and whoever asked for it is told."""
+"""What a model cannot keep, or could not learn from, is told to whoever trains it."""
 
 import json
 from dataclasses import replace
@@ -37,24 +37,39 @@ def test_a_bundle_states_no_precision_that_its_threshold_does_not_reach(wanted, 
     assert fitted.thresholds.precision == stated
 
 
-def test_a_precision_that_no_threshold_keeps_is_told_in_run_report_and_bundle(tmp_path, monkeypatch):
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A folder, and what was said while a model of few artists that reaches no precision was made in it."""
     pytest.importorskip("tensorflow")
-    fitted = verdict.with_calibration
-    monkeypatch.setattr(
-        verdict,
-        "with_calibration",
-        lambda *given, **asked: replace(fitted(*given, **asked), thresholds=Thresholds(0.5, 0.6)),
-    )
+    folder = tmp_path_factory.mktemp("poor")
     plan = Plan(
-        output=tmp_path / "mine",
-        report=tmp_path / "report",
-        ingredients=Ingredients(cache=tmp_path, front_end=FrontEnd(), excerpts=EXCERPTS),
+        output=folder / "mine",
+        report=folder / "report",
+        ingredients=Ingredients(cache=folder, front_end=FrontEnd(), excerpts=EXCERPTS),
         recipe=Recipe(arch="seed", epochs=1, steps=1),
         precision=0.9,
     )
-    listener = Noting()
-    train(from_folders(make_corpus(tmp_path / "corpus")), plan, listener)
-    (told,) = [note for note in listener.notes if note.startswith("--precision 0.9 is out of reach")]
+    listener, fitted = Noting(), verdict.with_calibration
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(
+            verdict,
+            "with_calibration",
+            lambda *given, **asked: replace(fitted(*given, **asked), thresholds=Thresholds(0.5, 0.6)),
+        )
+        train(from_folders(make_corpus(folder / "corpus", artists=5)), plan, listener)
+    return folder, listener.notes
+
+
+def test_a_precision_that_no_threshold_keeps_is_told_in_run_report_and_bundle(trained):
+    folder, notes = trained
+    (told,) = [note for note in notes if note.startswith("--precision 0.9 is out of reach")]
     assert "60% are right" in told
-    assert told in (tmp_path / "report" / "report.html").read_text()
-    assert json.loads((tmp_path / "mine" / "bundle.json").read_text())["thresholds"]["precision"] == 0.6
+    assert told in (folder / "report" / "report.html").read_text()
+    assert json.loads((folder / "mine" / "bundle.json").read_text())["thresholds"]["precision"] == 0.6
+
+
+def test_that_few_artists_leave_a_third_to_learn_from_is_told_in_run_and_report(trained):
+    folder, notes = trained
+    (told,) = [note for note in notes if note.startswith("Split by artist: ")]
+    assert "These are thirds, since a genre has fewer than 6 artists; with --folds" in told
+    assert told in (folder / "report" / "report.html").read_text()
