@@ -39,7 +39,8 @@ def evaluate(
     from genretagd.ml.training.evaluate import evaluate as run
     from genretagd.ml.training.prepare import Ingredients
 
-    corpus = found_corpus(dataset, None, for_training=False)
+    with ProgressReporter() as progress:
+        corpus = found_corpus(dataset, None, progress, for_training=False)
     ingredients = Ingredients(
         cache=spectrogram_cache(cache),
         front_end=model.front_end,

@@ -40,7 +40,8 @@ def spectrogram(
             f"{output}: lies in {dataset}, where its pictures would take the place of the audio, "
             "write into a folder elsewhere"
         )
-    corpus = found_corpus(dataset, None, for_training=False)
+    with ProgressReporter() as progress:
+        corpus = found_corpus(dataset, None, progress, for_training=False)
     audio = sum(source.kind == "audio" for source in corpus.sources)
     if not audio:
         raise CorpusError(f"{genre_home(dataset)}: no audio in it, these are spectrograms already")

@@ -112,7 +112,8 @@ def train(
     recipe = recipe_of({"arch": arch, "epochs": epochs, "seed": seed}, settings or [])
     refuse_unheard(recipe, pools=pool or (), teachers=teacher or ())
     foreign = tuple(dict.fromkeys(outside or []))
-    corpus = found_corpus(dataset, from_library, outside=foreign, min_tracks=min_tracks)
+    with ProgressReporter() as progress:
+        corpus = found_corpus(dataset, from_library, progress, outside=foreign, min_tracks=min_tracks)
     plan = Plan(
         output=output,
         report=report or output.with_name(f"{output.name}-report"),

@@ -8,16 +8,19 @@ import json
 import os
 import shlex
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from genretagd.errors import GenretagdError, MissingExtraError, ModelError, UsageError
 
 if TYPE_CHECKING:
     from genretagd.ml.frontend import FrontEnd
     from genretagd.ml.training.corpus import Corpus, TaggedFile
+    from genretagd.ml.training.listener import Listener
     from genretagd.ml.training.recipe import Recipe
+
+File = TypeVar("File")
 
 NEEDED = {
     "tensorflow": "tensorflow",
@@ -49,6 +52,7 @@ def require_training(modules: Sequence[str] = tuple(NEEDED)) -> None:
 def found_corpus(
     dataset: Path | None,
     library: Path | None,
+    listener: Listener,
     *,
     outside: Sequence[str] = (),
     min_tracks: int = 10,
@@ -71,15 +75,14 @@ def found_corpus(
     if library is not None:
         if not library.is_dir():
             raise UsageError(f"{library}: no such folder")
-        files, unreadable = _tagged_files(library)
+        files, unreadable = _tagged_files(library, listener)
         return from_library(library, files, unreadable=unreadable, outside=outside, min_tracks=min_tracks)
     assert dataset is not None
     corpus = from_folders(dataset, outside=outside, min_tracks=min_tracks, for_training=for_training)
-    sources = tuple(
-        dataclasses.replace(source, artist=read_artist(source.path)) if source.kind == "audio" else source
-        for source in corpus.sources
-    )
-    return dataclasses.replace(corpus, sources=sources)
+    audio = [source for source in corpus.sources if source.kind == "audio"]
+    artists = {source: read_artist(source.path) for source in _one_by_one(audio, listener)}
+    sources = (dataclasses.replace(source, artist=artists.get(source, "")) for source in corpus.sources)
+    return dataclasses.replace(corpus, sources=tuple(sources))
 
 
 def recipe_of(given: Mapping[str, Any], settings: Sequence[str]) -> Recipe:
@@ -231,7 +234,16 @@ def _typed(name: str, text: str, kind: type) -> Any:
         raise UsageError(f"--set {name}={text}: must be of type {kind.__name__}") from exc
 
 
-def _tagged_files(library: Path) -> tuple[list[TaggedFile], list[str]]:
+def _one_by_one(files: Sequence[File], listener: Listener) -> Iterator[File]:
+    """Go through files whose tags are read, which takes a while in a large library on a slow disk."""
+    if files:
+        listener.stage("reading tags", len(files))
+    for file in files:
+        yield file
+        listener.step()
+
+
+def _tagged_files(library: Path, listener: Listener) -> tuple[list[TaggedFile], list[str]]:
     """Read what the files of a library say, hidden ones aside; and tell what cannot be read."""
     from genretagd.ml.training.artists import read_artist
     from genretagd.ml.training.corpus import AUDIO_SUFFIXES, TaggedFile
@@ -239,6 +251,7 @@ def _tagged_files(library: Path) -> tuple[list[TaggedFile], list[str]]:
     from genretagd.tagging.store import FileTagStore
 
     store = FileTagStore()
+    paths: list[Path] = []
     found: list[TaggedFile] = []
     unreadable: list[str] = []
 
@@ -247,12 +260,11 @@ def _tagged_files(library: Path) -> tuple[list[TaggedFile], list[str]]:
 
     for folder, inner, names in os.walk(library, onerror=unlisted):
         inner[:] = sorted(name for name in inner if not name.startswith("."))
-        for name in sorted(names):
-            path = Path(folder) / name
-            if path.suffix.lower() not in AUDIO_SUFFIXES or name.startswith("."):
-                continue
-            try:
-                found.append(TaggedFile(path, store.read_genres(path).genres, read_artist(path)))
-            except GenretagdError as exc:
-                unreadable.append(str(exc))
+        audible = (name for name in names if Path(name).suffix.lower() in AUDIO_SUFFIXES)
+        paths += [Path(folder) / name for name in sorted(audible) if not name.startswith(".")]
+    for path in _one_by_one(paths, listener):
+        try:
+            found.append(TaggedFile(path, store.read_genres(path).genres, read_artist(path)))
+        except GenretagdError as exc:
+            unreadable.append(str(exc))
     return found, unreadable

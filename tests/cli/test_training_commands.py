@@ -14,6 +14,7 @@ from PIL import Image
 from genretagd.cli.training import _tagged_files, print_result
 from genretagd.errors import UsageError
 from genretagd.ml.bundle import locate_bundle
+from genretagd.ml.training.listener import Silent
 
 needs_training = pytest.mark.skipif(
     importlib.util.find_spec("keras") is None, reason="needs the training libraries"
@@ -101,7 +102,7 @@ def test_spectrogram_draws_nothing_where_it_cannot_write(genretagd, music, tmp_p
     result = genretagd("spectrogram", music, place(taken), "--jobs", 1)
     assert (result.status, result.out) == (2, "")
     assert "cannot be written (" in result.err
-    assert "to do" not in result.err
+    assert "spectrograms:" not in result.err
 
 
 @needs_training
@@ -326,12 +327,19 @@ def test_of_a_library_hidden_files_are_not_learnt_from_and_unreadable_ones_are_n
         (music / folder).mkdir(parents=True)
         shutil.copyfile(music / "beta" / "wav.wav", music / folder / "deleted.wav")
     (music / "alpha" / "damaged.flac").write_bytes(b"fLaC garbage" * 100)
-    files, unreadable = _tagged_files(music)
+    files, unreadable = _tagged_files(music, Silent())
     assert [file.path.relative_to(music).as_posix() for file in files] == [
         "alpha/aac.m4a", "alpha/flac.flac", "alpha/mp3.mp3", "beta/mp3.mp3", "beta/wav.wav",
     ]  # fmt: skip
     assert len(unreadable) == 1
     assert unreadable[0].startswith(f"{music / 'alpha' / 'damaged.flac'}: ")
+
+
+@needs_training
+@pytest.mark.parametrize("options", [(), ("--from-library",)], ids=["folders", "library"])
+def test_whoever_waits_for_tags_to_be_read_is_told_of_how_many_files(genretagd, music, options):
+    result = genretagd("train", *options, music, "--min-tracks", 1)
+    assert result.err.startswith("reading tags: 5 to do\nreading tags: 5/5")
 
 
 @needs_training
