@@ -128,7 +128,7 @@ def train(corpus: Corpus, plan: Plan, listener: Listener) -> Result:
     for taken in (plan.output, work):
         if plan.report.absolute().is_relative_to(taken.absolute()):
             raise UsageError(f"{plan.report}: lies in {taken}, name another folder for the report (--report)")
-    with state.alone(work), place_for_report(plan.report):
+    with place_for_report(plan.report), state.alone(work):
         return _train(corpus, plan, work, listener)
 
 

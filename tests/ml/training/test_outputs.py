@@ -50,6 +50,14 @@ def test_a_report_takes_no_name_that_something_else_has(tmp_path, name):
     assert contents(tmp_path) == before
 
 
+def test_a_training_that_finds_no_place_for_its_report_leaves_no_folder_for_its_state(tmp_path):
+    (tmp_path / "report").mkdir()
+    (tmp_path / "report" / "report.html").write_text("mine")
+    with pytest.raises(UsageError, match="is of no report"):
+        trained_into(tmp_path / "model", tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["corpus", "report"]
+
+
 def test_a_report_may_lie_beside_other_files_and_be_written_again(tmp_path):
     (tmp_path / "log").write_text("mine")
     (tmp_path / "report.html").write_text(report.MADE_BY)
