@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from pathlib import Path
 from typing import Final
 
@@ -11,8 +12,16 @@ from genretagd.ml.container import open_audio
 
 KEYS: Final = ("album_artist", "albumartist", "artist")
 NOBODY: Final = frozenset(
-    ("", "unknown", "unknownartist", "various", "variousartists", "va", "diverse", "soundtrack")
+    (
+        *("", "unknown", "unknownartist", "unbekannt", "unbekannterinterpret", "artisteinconnu"),
+        *("various", "variousartist", "variousartists", "variousperformers", "va", "vvaa", "aavv"),
+        *("diverse", "diverseinterpreten", "verschiedene", "verschiedeneinterpreten"),
+        *("diverseartiesten", "diverseartister", "blandadeartister", "artistesdivers", "multiinterprètes"),
+        *("variosartistas", "artistasvarios", "váriosartistas", "váriosintérpretes", "artistivari"),
+        *("różniwykonawcy", "разныеисполнители", "soundtrack", "originalsoundtrack"),
+    )
 )
+"""What programs write where a record is of many artists, or of nobody known."""
 
 
 def read_artist(path: Path) -> str:
@@ -29,5 +38,6 @@ def read_artist(path: Path) -> str:
 
 def artist_key(artist: str) -> str:
     """Return what is equal for spellings of one artist; guests ("feat. ...") do not count."""
-    lead = re.split(r"\b(?:feat|ft|featuring)\b\.?", artist.casefold(), maxsplit=1)[0]
-    return "".join(character for character in lead if character.isalnum())
+    name = unicodedata.normalize("NFC", artist.casefold())
+    lead = re.split(r"\b(?:feat|ft|featuring)\b\.?", name, maxsplit=1)[0]
+    return "".join(character for character in lead if character.isalnum()) or lead.strip()

@@ -2,6 +2,7 @@
 
 import re
 import shutil
+import unicodedata
 from pathlib import Path
 
 import pytest
@@ -38,7 +39,19 @@ def test_spellings_and_guests_of_an_artist_are_one_group(other):
     assert len(set(found.groups)) == 1
 
 
-@pytest.mark.parametrize("nobody", ["", "Various Artists", "Unknown Artist", "VA"])
+def test_an_artist_is_one_however_the_accents_are_stored():
+    stored = [unicodedata.normalize(form, "Björk") for form in ("NFC", "NFD")]
+    assert len(set(assign([source("a", artist=stored[0]), source("b", folder=stored[1])]).groups)) == 1
+
+
+def test_an_artist_without_a_letter_is_one_and_no_other():
+    found = assign([source(name, artist=name[:3]) for name in ("!!! 1", "!!! 2", "††† 1")])
+    assert found.groups == ("artist:!!!", "artist:!!!", "artist:†††")
+
+
+@pytest.mark.parametrize(
+    "nobody", ["", " ", "Various Artists", "Unknown Artist", "VA", "AA.VV.", "Verschiedene Interpreten"]
+)
 def test_nobody_is_no_artist(nobody):
     assert len(set(assign([source("a", artist=nobody), source("b", artist=nobody)]).groups)) == 2
 
