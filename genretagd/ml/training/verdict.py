@@ -16,6 +16,8 @@ Logits = NDArray[np.float32]
 
 FOREIGN_SHARE: Final = 0.1
 """Of the music in a library, what is taken to be outside the labels; a corpus' own share is chance."""
+LEAST_CONFIDENCE: Final = 0.5
+"""No threshold is lower, however right the rest is: below it a track is more likely told wrongly than not."""
 
 
 def with_calibration(bundle: Bundle, logits: Logits, truth: NDArray[np.int32], *, precision: float) -> Bundle:
@@ -32,7 +34,8 @@ def with_calibration(bundle: Bundle, logits: Logits, truth: NDArray[np.int32], *
     precision : float
         Share of right decisions, in [0, 1], that the threshold is chosen for; deciding music outside
         the labels is never right. However many tracks outside the labels there are, they weigh
-        `FOREIGN_SHARE` of all. Where it is out of reach the bundle states the best there is.
+        `FOREIGN_SHARE` of all. Where it is out of reach the bundle states the best there is. The threshold is
+        `LEAST_CONFIDENCE` at least.
     """
     count = len(bundle.labels)
     inside = truth >= 0
@@ -46,7 +49,8 @@ def with_calibration(bundle: Bundle, logits: Logits, truth: NDArray[np.int32], *
     threshold, reached = calibrate.choose_threshold(
         judged.confidence, judged.said == truth, precision=precision, weights=weights
     )
-    return replace(fitted, thresholds=Thresholds(min(max(threshold, 0.0), 1.0), min(precision, reached)))
+    threshold = min(max(threshold, LEAST_CONFIDENCE), 1.0)
+    return replace(fitted, thresholds=Thresholds(threshold, min(precision, reached)))
 
 
 def _weights(inside: NDArray[np.bool_]) -> NDArray[np.float64]:

@@ -37,6 +37,16 @@ def test_a_bundle_states_no_precision_that_its_threshold_does_not_reach(wanted, 
     assert fitted.thresholds.precision == stated
 
 
+def test_a_model_that_is_right_about_its_labels_does_not_decide_what_it_takes_for_none_of_them():
+    known, foreign = [4.0, 0.0, 0.0], [1.0, 0.0, 9.0]
+    logits = np.asarray([known] * 30 + [foreign] * 10, np.float32)
+    truth = np.repeat([0, -1], [30, 10]).astype(np.int32)
+    fitted = verdict.with_calibration(Bundle("b", "1", ("a", "b"), ("c",)), logits, truth, precision=0.85)
+    assert fitted.thresholds == Thresholds(0.5, 0.85)
+    decided = verdict.outcomes(fitted, logits, truth, groups=np.arange(40)).decided
+    assert decided.tolist() == [True] * 30 + [False] * 10
+
+
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
     """A folder, and what was said while a model of few artists that reaches no precision was made in it."""
