@@ -218,8 +218,9 @@ def print_result(
         outside = metrics["outside"]
         print(f"outside music      {outside['undecided']:.0%} of {outside['tracks']} tracks left alone")
         if len(outside["kinds"]) > 1:
+            width = max(16, *map(len, outside["kinds"]))
             for name, kind in outside["kinds"].items():
-                print(f"  {name:<17}{kind['undecided']:.0%} of {kind['tracks']}")
+                print(f"  {name:<{width}} {kind['undecided']:.0%} of {kind['tracks']}")
     if bundle is not None:
         print(f"model              {bundle}")
     print(f"report             {report}")

@@ -215,6 +215,17 @@ def test_whoever_is_in_the_directory_that_was_replaced_is_told(tmp_path, monkeyp
     assert [f"enter it anew: cd {bundle}" in error for error in errors] == [False, True]
 
 
+def test_long_names_of_foreign_music_keep_apart_from_their_figures(tmp_path, capsys):
+    kind = {"undecided": 0.5, "tracks": 4}
+    outside = kind | {"kinds": {"Traditional Irish Folk": kind, "Polka": kind}}
+    figures = {"accuracy": 0.7, "macro_f1": 0.7, "ece": 0.1, "tracks": 8, "outside": outside}
+    figures |= {"intervals": {"accuracy": [0.5, 0.9]}, "decided": {"share": 0.5, "precision": 0.75}}
+    print_result(figures, report=tmp_path, problems=[], as_json=False)
+    printed = capsys.readouterr().out
+    assert "  Traditional Irish Folk 50% of 4\n" in printed
+    assert "  Polka                  50% of 4\n" in printed
+
+
 @pytest.mark.parametrize(
     ("share", "told"), [(0.5, "50% of 8 tracks, 75.0% of them right\n"), (0.0, "0% of 8 tracks\n")]
 )

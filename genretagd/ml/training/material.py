@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 from genretagd.errors import CorpusError
 from genretagd.ml.bundle import ExcerptChoice
 from genretagd.ml.frontend import FrontEnd
+from genretagd.ml.training import state
 from genretagd.ml.training.pictures import BARE_SIZE, read_picture
 from genretagd.ml.training.spectra import as_record
 
@@ -83,15 +83,6 @@ class Rows(Sequence[NDArray[np.uint8]]):
         return self._pictures.row(self._rows[index])
 
 
-@contextmanager
-def _named(file: Path) -> Iterator[None]:
-    """Let trouble with writing say which file it is."""
-    try:
-        yield
-    except OSError as exc:
-        raise OSError(exc.errno, exc.strerror, exc.filename or str(file)) from exc
-
-
 def gather(
     paths: Sequence[Path], *, front_end: FrontEnd, excerpts: ExcerptChoice, file: Path
 ) -> tuple[Pictures, list[int], list[str]]:
@@ -133,7 +124,7 @@ def gather(
     row_bytes = front_end.n_mels * columns
     raw = file.with_suffix(".u8")
     raw.parent.mkdir(parents=True, exist_ok=True)
-    with _named(raw), raw.open("wb") as stream:
+    with state.named(raw), raw.open("wb") as stream:
         for index, path in enumerate(paths):
             try:
                 values, made = read_picture(path, front_end=record)

@@ -129,12 +129,13 @@ def write_report(report: Report, folder: Path) -> Path:
     with state.whole(path) as file:
         file.write(page)
     metrics = json.dumps(report.metrics, indent=2, ensure_ascii=False, allow_nan=False)
-    (folder / METRICS).write_text(metrics + "\n", encoding="utf-8")
-    (folder / FIGURES).mkdir(exist_ok=True)
-    for stale in (folder / FIGURES / "learning.png", *(folder / FIGURES).glob("mistake-[0-9][0-9].png")):
-        stale.unlink(missing_ok=True)
-    for name, png in pngs.items():
-        (folder / FIGURES / f"{name}.png").write_bytes(png)
+    with state.named(folder):
+        (folder / METRICS).write_text(metrics + "\n", encoding="utf-8")
+        (folder / FIGURES).mkdir(exist_ok=True)
+        for stale in (folder / FIGURES / "learning.png", *(folder / FIGURES).glob("mistake-[0-9][0-9].png")):
+            stale.unlink(missing_ok=True)
+        for name, png in pngs.items():
+            (folder / FIGURES / f"{name}.png").write_bytes(png)
     return path
 
 

@@ -104,10 +104,19 @@ def begin(work: Path, asked: Mapping[str, Any], listener: Listener) -> None:
 
 
 @contextmanager
+def named(path: Path) -> Iterator[None]:
+    """Let trouble with writing say what is written, which the system does not."""
+    try:
+        yield
+    except OSError as exc:
+        raise OSError(exc.errno, exc.strerror, exc.filename or str(path)) from exc
+
+
+@contextmanager
 def whole(path: Path) -> Iterator[BinaryIO]:
     """Open a file of the state for writing: it is there whole or not at all, after a power cut too."""
     part = path.with_name(f"{path.name}.part")
-    with part.open("wb") as file:
+    with named(path), part.open("wb") as file:
         yield file
         file.flush()
         os.fsync(file.fileno())

@@ -1,6 +1,7 @@
 """The state of a run: kept for the same run, whatever became of it before."""
 
 import json
+import resource
 import shutil
 
 import pytest
@@ -54,3 +55,14 @@ def test_a_state_that_was_removed_in_part_serves_no_run_and_bars_none(tmp_path, 
         state.begin(work, ASKED, Silent())
         assert not (work / "split").exists()
         assert json.loads((work / state.PLAN).read_text()) == ASKED
+
+
+def test_a_file_that_cannot_be_written_whole_is_named(tmp_path):
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, limits[1]))
+    try:
+        with pytest.raises(OSError, match="too large") as caught:
+            state.write_json(tmp_path / "history.json", [1.0])
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert caught.value.filename == str(tmp_path / "history.json")
