@@ -48,9 +48,7 @@ def outside_probability(logits: ArrayLike, *, n_labels: int, calibration: Calibr
     return np.asarray(np.exp(-np.logaddexp(0.0, -odds)))
 
 
-def fit_temperature(
-    logits: ArrayLike, labels: ArrayLike, *, n_labels: int, weights: ArrayLike | None = None
-) -> float:
+def fit_temperature(logits: ArrayLike, labels: ArrayLike, *, n_labels: int) -> float:
     """Return the temperature with the least negative log likelihood (Guo et al. 2017).
 
     Parameters
@@ -61,21 +59,14 @@ def fit_temperature(
         Index of each track's label.
     n_labels : int
         Number of labels; further logits are passed over.
-    weights : array_like [shape=(n,)], optional
-        Of the tracks.
     """
     y = np.asarray(labels, np.intp)
-    w = np.ones(len(y)) if weights is None else np.asarray(weights, np.float64)
-    losses = [
-        -np.average(
-            np.log(
-                probabilities(logits, n_labels=n_labels, temperature=float(t))[np.arange(len(y)), y] + 1e-12
-            ),
-            weights=w,
-        )
-        for t in TEMPERATURES
-    ]
-    return float(TEMPERATURES[int(np.argmin(losses))])
+
+    def loss(temperature: float) -> float:
+        given = probabilities(logits, n_labels=n_labels, temperature=temperature)[np.arange(len(y)), y]
+        return -float(np.mean(np.log(given + 1e-12)))
+
+    return float(min(TEMPERATURES, key=loss))
 
 
 def fit_outside(

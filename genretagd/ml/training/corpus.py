@@ -94,11 +94,6 @@ class Corpus:
     unreadable: tuple[str, ...] = ()
     from_tags: bool = False
 
-    def counts(self) -> dict[str, int]:
-        """Return the number of tracks of each label, outside names last."""
-        found = Counter(source.genre for source in self.sources)
-        return {name: found[name] for name in (*self.labels, *self.outside)}
-
 
 def from_folders(
     root: Path, *, outside: Sequence[str] = (), min_tracks: int = 10, for_training: bool = True

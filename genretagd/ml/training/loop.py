@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -30,7 +30,7 @@ class Schedule:
     epochs : int
         Number of rounds; the learning rate falls along a cosine over all of them.
     steps : int
-        Batches per epoch; 0 for as many as there are tracks.
+        Batches per epoch; 0 for once around the tracks.
     batch_size : int
         Patches per batch.
     learning_rate, warm_up, weight_decay : float
@@ -86,14 +86,6 @@ class Progress:
         return found
 
 
-@dataclass(slots=True)
-class History:
-    """What happened: one `Progress` per epoch, and the epoch whose weights were kept."""
-
-    epochs: list[Progress] = field(default_factory=list)
-    best_epoch: int = 0
-
-
 def fit(
     model: Any,
     examples: Examples,
@@ -104,7 +96,7 @@ def fit(
     dress: Dress | None = None,
     checkpoint: Path | None = None,
     report: Callable[[Progress], None] | None = None,
-) -> History:
+) -> list[Progress]:
     """Train `model` in place and leave the averaged weights in it.
 
     Parameters
@@ -129,7 +121,8 @@ def fit(
 
     Returns
     -------
-    History
+    list of Progress
+        One per epoch.
 
     Raises
     ------
@@ -148,9 +141,11 @@ def fit(
     )
     steps = schedule.steps or max(1, len(examples.share) // schedule.batch_size)
     optimizer = _compile(model, schedule=schedule, steps=steps)
-    history, best, first = History(), _Best(), 0
+    history: list[Progress] = []
+    best = _Best()
     if checkpoint is not None and checkpoint.exists():
-        history, best, first = _restore(model, optimizer, checkpoint, schedule=schedule)
+        history, best = _restore(model, optimizer, checkpoint, schedule=schedule)
+    first = len(history)
     if _is_enough(best, schedule, after=first):
         first = schedule.epochs
     started = time.monotonic()
@@ -163,7 +158,7 @@ def fit(
             seen = _validate(model, optimizer, validation, frames=drawer.frames, dress=drawer.dress)
             left = (time.monotonic() - started) / (epoch + 1 - first) * (schedule.epochs - epoch - 1)
             step = Progress(epoch + 1, schedule.epochs, loss, seen[0], seen[1], left)
-            history.epochs.append(step)
+            history.append(step)
             if report is not None:
                 report(step)
             if seen[0] is not None and seen[0] < best.loss and schedule.patience:
@@ -175,7 +170,6 @@ def fit(
     optimizer.finalize_variable_values(model.trainable_variables)
     if best.weights is not None:
         model.set_weights(best.weights)
-    history.best_epoch = best.epoch or len(history.epochs)
     return history
 
 
@@ -316,7 +310,7 @@ def _is_enough(best: _Best, schedule: Schedule, *, after: int) -> bool:
 
 
 def _save(
-    model: Any, optimizer: Any, path: Path, *, schedule: Schedule, history: History, best: _Best
+    model: Any, optimizer: Any, path: Path, *, schedule: Schedule, history: Sequence[Progress], best: _Best
 ) -> None:
     """Write the whole state beside the checkpoint and move it into place."""
     arrays: dict[str, Any] = {f"model_{i}": np.asarray(v) for i, v in enumerate(model.variables)}
@@ -324,7 +318,7 @@ def _save(
     arrays |= {f"best_{i}": np.asarray(v) for i, v in enumerate(best.weights or [])}
     rows = [
         [p.epoch, p.loss, *(np.nan if v is None else v for v in (p.validation_loss, p.validation_accuracy))]
-        for p in history.epochs
+        for p in history
     ]
     arrays["history"] = np.asarray(rows)
     arrays["best"] = np.asarray([best.loss, best.epoch])
@@ -333,7 +327,7 @@ def _save(
         np.savez(file, **arrays)
 
 
-def _restore(model: Any, optimizer: Any, path: Path, *, schedule: Schedule) -> tuple[History, _Best, int]:
+def _restore(model: Any, optimizer: Any, path: Path, *, schedule: Schedule) -> tuple[list[Progress], _Best]:
     """Read the state back."""
     with state.arrays_in(path) as arrays:
         if str(arrays["schedule"]) != _fingerprint(schedule):
@@ -347,11 +341,11 @@ def _restore(model: Any, optimizer: Any, path: Path, *, schedule: Schedule) -> t
         weights = [arrays[f"best_{i}"] for i in range(n_best)] or None
         best = _Best(float(arrays["best"][0]), int(arrays["best"][1]), weights)
         rows = arrays["history"]
-    history = History()
+    history = []
     for epoch, loss, validation_loss, accuracy in rows:
         seen = [None if np.isnan(value) else float(value) for value in (validation_loss, accuracy)]
-        history.epochs.append(Progress(int(epoch), schedule.epochs, float(loss), seen[0], seen[1], 0.0))
-    return history, best, len(history.epochs)
+        history.append(Progress(int(epoch), schedule.epochs, float(loss), seen[0], seen[1], 0.0))
+    return history, best
 
 
 def _fingerprint(schedule: Schedule) -> str:

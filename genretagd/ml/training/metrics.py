@@ -176,18 +176,18 @@ def calibration_error(part: Outcomes) -> float:
     return float(sum(row["share"] * abs(row["accuracy"] - row["confidence"]) for row in reliability(part)))
 
 
-def reliability(part: Outcomes, *, bins: int = ECE_BINS) -> list[dict[str, float]]:
+def reliability(part: Outcomes) -> list[dict[str, float]]:
     """Return for each bin that is not empty its bounds, share, mean confidence and accuracy."""
     best = part.probabilities.max(axis=1)
     right = part.said == part.truth
-    number = np.minimum((best * bins).astype(int), bins - 1)
+    number = np.minimum((best * ECE_BINS).astype(int), ECE_BINS - 1)
     rows = []
     for index in np.unique(number):
         members = number == index
         rows.append(
             {
-                "low": float(index / bins),
-                "high": float((index + 1) / bins),
+                "low": float(index / ECE_BINS),
+                "high": float((index + 1) / ECE_BINS),
                 "share": float(members.mean()),
                 "confidence": float(best[members].mean()),
                 "accuracy": float(right[members].mean()),

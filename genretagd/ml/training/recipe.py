@@ -214,7 +214,7 @@ def learn(
     if recipe.refit_share and not seed_arch:
         stated = lessons.labelled(material, train, pool, (), mixture=_mixture(recipe))
         head.refit(learnt, stated, share=recipe.refit_share)
-    return learnt, [progress.row() for progress in history.epochs]
+    return learnt, [progress.row() for progress in history]
 
 
 def _set_up(recipe: Recipe) -> None:

@@ -2,6 +2,7 @@
 
 import os
 import unicodedata
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,11 @@ from genretagd.errors import CorpusError
 from genretagd.ml.training.corpus import TaggedFile, from_folders, from_library, from_pool
 from genretagd.ml.training.genres import genre_key
 from genretagd.ml.training.pictures import Excerpt, write_picture
+
+
+def counts(corpus):
+    """Return the number of tracks by genre."""
+    return dict(Counter(source.genre for source in corpus.sources))
 
 
 def fill(root, **counts):
@@ -28,7 +34,7 @@ def test_genre_folders_become_labels_in_alphabetical_order(tmp_path):
 
     assert corpus.labels == ("Jazz", "Rock")
     assert corpus.outside == ("Blues",)
-    assert corpus.counts() == {"Jazz": 10, "Rock": 12, "Blues": 3}
+    assert counts(corpus) == {"Jazz": 10, "Rock": 12, "Blues": 3}
     assert corpus.sources[0].track_id == "Blues.000"
 
 
@@ -58,7 +64,7 @@ def test_a_link_back_to_its_own_folder_ends_nothing(tmp_path):
 
     corpus = from_folders(tmp_path)
 
-    assert corpus.counts() == {"Jazz": 10, "Rock": 10}
+    assert counts(corpus) == {"Jazz": 10, "Rock": 10}
     assert any("link back" in text for text in corpus.left_out)
 
 
@@ -69,7 +75,7 @@ def test_links_that_lead_round_by_other_folders_end_nothing_and_count_no_track_t
     (tmp_path / "All").symlink_to(".")
     (tmp_path / "Jazz" / "up").symlink_to("../..")
     corpus = from_folders(tmp_path)
-    assert corpus.counts() == {"Jazz": 20, "Rock": 20}
+    assert counts(corpus) == {"Jazz": 20, "Rock": 20}
     places = ("All", "Jazz/rocky/jazzy", "Jazz/up", "Rock/jazzy/rocky", "Rock/jazzy/up")
     assert [text.split(":")[0] for text in corpus.left_out] == [str(tmp_path / place) for place in places]
 
@@ -85,7 +91,7 @@ def test_a_track_that_is_there_as_sound_and_picture_counts_once(tmp_path):
 
     corpus = from_folders(tmp_path)
 
-    assert corpus.counts()["Rock"] == 10
+    assert counts(corpus)["Rock"] == 10
     kinds = {source.track_id: source.kind for source in corpus.sources if source.genre == "Rock"}
     assert [kinds[f"Rock.00{number}"] for number in range(3)] == ["picture", "picture", "audio"]
 
@@ -114,7 +120,7 @@ def test_covers_are_no_tracks_and_take_no_tracks_place(tmp_path):
     corpus = from_folders(tmp_path)
 
     assert {source.kind for source in corpus.sources} == {"audio"}
-    assert corpus.counts()["Rock"] == 10
+    assert counts(corpus)["Rock"] == 10
     assert corpus.left_out == (f"{tmp_path / 'Rock'}: 3 pictures of something else, such as covers",)
 
 
@@ -123,7 +129,7 @@ def test_pictures_alone_are_meant_as_spectrograms_whatever_they_show(tmp_path):
     (tmp_path / "Rock").mkdir()
     for number in range(10):
         Image.new("RGB", (600, 600)).save(tmp_path / "Rock" / f"{number}.png")
-    assert from_folders(tmp_path).counts() == {"Jazz": 10, "Rock": 10}
+    assert counts(from_folders(tmp_path)) == {"Jazz": 10, "Rock": 10}
 
 
 @pytest.mark.parametrize(
@@ -162,7 +168,7 @@ def test_a_track_whose_name_is_no_text_is_taken(tmp_path):
     fill(tmp_path, Rock=10, Jazz=10)
     Path(os.fsdecode(os.fsencode(tmp_path) + b"/Rock/caf\xe9.mp3")).write_bytes(b"sound")
     corpus = from_folders(tmp_path)
-    assert corpus.counts()["Rock"] == 11
+    assert counts(corpus)["Rock"] == 11
     assert all(source.track_id.isprintable() for source in corpus.sources)
 
 
@@ -170,7 +176,7 @@ def test_empty_files_are_left_out_and_named(tmp_path):
     fill(tmp_path, Rock=11, Jazz=10)
     (tmp_path / "Rock" / "Rock.000.mp3").write_bytes(b"")
     corpus = from_folders(tmp_path)
-    assert corpus.counts()["Rock"] == 10
+    assert counts(corpus)["Rock"] == 10
     assert "empty file" in corpus.left_out[0]
 
 
@@ -198,7 +204,7 @@ def test_a_folder_whose_accents_are_stored_apart_is_named_as_it_is_typed(tmp_pat
     typed = ("Chanson française", "Électro")
     fill(tmp_path, **{unicodedata.normalize("NFD", name): 10 for name in typed}, Jazz=10)
     corpus = from_folders(tmp_path, outside=["Électro"])
-    assert corpus.counts() == {"Chanson française": 10, "Jazz": 10, "Électro": 10}
+    assert counts(corpus) == {"Chanson française": 10, "Jazz": 10, "Électro": 10}
 
 
 def test_a_library_gives_labels_in_the_most_frequent_spelling(tmp_path):
@@ -208,7 +214,7 @@ def test_a_library_gives_labels_in_the_most_frequent_spelling(tmp_path):
 
     corpus = from_library(tmp_path, files, min_tracks=10)
 
-    assert corpus.counts() == {"Hip-Hop": 12, "Rock": 10}
+    assert counts(corpus) == {"Hip-Hop": 12, "Rock": 10}
     assert corpus.left_out == (
         "4 files without a genre in the tags",
         "Choir: 20 tracks of 1 artist only, 3 are needed",
@@ -221,7 +227,7 @@ def test_a_genre_of_a_library_is_one_however_its_accents_are_encoded(tmp_path):
     genres = [unicodedata.normalize(form, "Chanson française") for form in ("NFC", "NFD", "NFD")] * 4
     genres += ["Rock"] * 12
     files = [TaggedFile(tmp_path / f"{n}.mp3", (genre,), f"Artist {n % 4}") for n, genre in enumerate(genres)]
-    assert from_library(tmp_path, files).counts() == {genres[0]: 12, "Rock": 12}
+    assert counts(from_library(tmp_path, files)) == {genres[0]: 12, "Rock": 12}
 
 
 def test_an_outside_genre_that_no_file_of_a_library_has_is_refused(tmp_path):

@@ -50,7 +50,7 @@ class Shown:
         self.stages[-1].augmentation = augmentation
         self.stages[-1].before = {layer.name: layer.get_weights() for layer in model.layers}
         model.set_weights([weight + 1.0 for weight in model.get_weights()])
-        return loop.History()
+        return []
 
     def tell(self, name, _):
         self.stages.append(SimpleNamespace(name=name))
