@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import hashlib
 import json
 import os
 import shutil
 import stat
+import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, Literal
+from typing import Any, Literal
 
 from genretagd.api import (
     DeliveryError,
@@ -45,11 +47,7 @@ class Organize:
     Nothing is ever overwritten, and nothing leaves the library: names are made harmless, and no
     symbolic link below the root is followed. A track that an undo left without a genre stays where it
     is, and loses its link. Every move is noted in ``moves.jsonl`` in the plugin's state directory
-    before it is made. New folders can be read by whoever can read the one around them.
-
-    Hard links are two names of one file, which ``hardlinks = "skip"`` in ``[tags]`` leaves alone from
-    then on: it would get no other genre and no undo. ``"in-place"`` changes it under both names and
-    goes with ``how = "hardlink"``; with ``"break"`` the old link stays, with the old content.
+    before it is made.
 
     Attributes
     ----------
@@ -61,7 +59,6 @@ class Organize:
         Where below the root the genre folders are; the root itself if empty.
     remove_empty : bool
         Remove the album, artist and genre folder of the former genre where a move leaves them empty.
-        No other folder is ever removed: somebody may be about to put a track there.
     """
 
     api_version = "1.0"
@@ -73,10 +70,8 @@ class Organize:
 
     def check(self) -> None:
         """See that the library is there."""
-        if not self.root.is_absolute() or not self.root.is_dir():
-            raise PluginError(
-                f"{self.root}: no such directory, root must be the absolute path of the library"
-            )
+        if not self.root.is_dir():
+            raise PluginError(f"{self.root}: no such directory, root must be that of the library")
 
     def on_tagged(self, event: TrackTagged) -> Moved | None:
         """Bring one track into its folder."""
@@ -86,6 +81,8 @@ class Organize:
         if root is None:
             return None
         if not event.path.is_file() or event.path.is_symlink():
+            if not any(root.iterdir()):
+                raise DeliveryError(f"{root}: is empty, as where its file system is not mounted")
             raise DeliveryError(f"{event.path}: no longer there, or no regular file", permanent=True)
         folders = self._folders(event)
         if self.how != "move":
@@ -93,9 +90,8 @@ class Organize:
         return self._bring(event, root, folders) if event.after else None
 
     def _bring(self, event: TrackTagged, root: Path, folders: list[str]) -> Moved | None:
-        parent = root.joinpath(*folders)
         left = event.path.parent.stat()
-        with _folder(root, folders) as descriptor:
+        with _folder(root, folders) as (descriptor, parent):
             if os.path.samestat(os.fstat(descriptor), left):
                 return None  # already there, perhaps by another spelling
             target = self._finished(event, parent, descriptor)
@@ -128,15 +124,12 @@ class Organize:
 
     def _free_name(self, path: Path, folder: int) -> str | None:
         """Return a name that is not taken, or None where the track is already there."""
+        track = path.stat()
         for number in range(1, 1000):
             name = path.name if number == 1 else _numbered(path, number)
-            try:
-                found = os.stat(name, dir_fd=folder, follow_symlinks=self.how == "symlink")
-            except FileNotFoundError:
-                if _exists(name, folder):
-                    continue  # a link that leads nowhere
+            if not _exists(name, folder):
                 return name
-            if os.path.samestat(found, path.stat()):
+            if self._is_link(name, folder, track):
                 return name if self.how == "move" else None
         raise DeliveryError(f"{path.name}: a thousand files of this name, tidy up", permanent=True)
 
@@ -144,7 +137,7 @@ class Organize:
         """Remove the link that an earlier genre led to; it is never the last name of the track."""
         track, place = event.path.stat(), event.path.parent.stat()
         for old in _former(event, folders):
-            with suppress(DeliveryError), _folder(root, old, make=False) as descriptor:
+            with suppress(DeliveryError), _folder(root, old, make=False) as (descriptor, _):
                 if os.path.samestat(os.fstat(descriptor), place):
                     continue  # the track's own folder, where no link of ours is
                 for name in os.listdir(descriptor):  # noqa: PTH208 - a descriptor, not a path
@@ -152,9 +145,9 @@ class Organize:
                         os.unlink(name, dir_fd=descriptor)
 
     def _is_link(self, name: str, folder: int, track: os.stat_result) -> bool:
-        """Return whether a name is a link of ours to the track, without which that still has a name."""
+        """Return whether a name is a link to the track, without which that still has a name."""
         found = os.stat(name, dir_fd=folder, follow_symlinks=False)
-        if self.how == "hardlink":
+        if self.how != "symlink":
             return found.st_nlink > 1 and os.path.samestat(found, track)
         with suppress(OSError):  # a link that leads nowhere, or round in a circle
             return stat.S_ISLNK(found.st_mode) and os.path.samestat(os.stat(name, dir_fd=folder), track)
@@ -223,66 +216,83 @@ def _part(event: TrackTagged) -> str:
 
 
 @contextmanager
-def _folder(root: Path, parts: list[str], *, make: bool = True) -> Iterator[int]:
-    """Make folders below the root and yield the last one's descriptor; no symbolic link is followed."""
+def _folder(root: Path, parts: list[str], *, make: bool = True) -> Iterator[tuple[int, Path]]:
+    """Make folders below the root and yield the last, open, and its path; no symbolic link is followed.
+
+    The path is the one that is listed: where case does not count, it may be there in other letters.
+    """
     descriptor = os.open(root, os.O_RDONLY | os.O_DIRECTORY)
+    path = root
     try:
         for part in parts:
-            made = False
-            with suppress(FileExistsError):
-                if make:
+            name, made = part, False
+            if make:
+                with suppress(FileExistsError):
                     os.mkdir(part, 0o700, dir_fd=descriptor)
                     made = True
+                name = _listed(part, descriptor)
             try:
-                inner = os.open(part, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=descriptor)
+                inner = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=descriptor)
             except OSError as exc:
                 raise DeliveryError(f"{part}: in the way, no folder: {exc.strerror}", permanent=True) from exc
             if made:
                 adopt_rights(inner, os.fstat(descriptor))
             os.close(descriptor)
-            descriptor = inner
-        yield descriptor
+            descriptor, path = inner, path / name
+        yield descriptor, path
     finally:
         os.close(descriptor)
+
+
+def _listed(name: str, folder: int) -> str:
+    """Return the name that a folder lists for what it finds by this one."""
+    names = os.listdir(folder)
+    alike = {unicodedata.normalize("NFD", other).casefold(): other for other in names}
+    return name if name in names else alike.get(unicodedata.normalize("NFD", name).casefold(), name)
 
 
 def _move(path: Path, name: str, folder: int, *, part: str) -> None:
     """Move a file without overwriting: in one step where the system can."""
     try:
         _rename(path, name, folder)
+    except FileExistsError:
+        found = path.stat()
+        if found.st_nlink < 2 or not os.path.samestat(found, os.stat(name, dir_fd=folder)):
+            raise
+        path.unlink()  # both names are this file: an earlier attempt came so far
     except OSError as exc:
-        if exc.errno == errno.EEXIST:
-            found = path.stat()
-            if found.st_nlink > 1 and os.path.samestat(found, os.stat(name, dir_fd=folder)):
-                path.unlink()  # both names are this file: an earlier attempt came so far
-                return
-            raise DeliveryError(f"{name}: appeared meanwhile, tried again") from exc
         if exc.errno != errno.EXDEV:
             raise
         _copy(path, name, folder, part=part)
 
 
-def _rename(path: Path, name: str, folder: int) -> None:
+def _rename(old: Path, name: str, folder: int, *, source: int | None = None) -> None:
+    """Give a file, of the folder `source` or with its whole path, a name that is not taken in a folder."""
     library = ctypes.CDLL(None, use_errno=True)
     if hasattr(library, "renameat2"):
-        old, new = os.fsencode(path), os.fsencode(name)
-        if library.renameat2(AT_FDCWD, old, folder, new, RENAME_NOREPLACE) == 0:
+        start = AT_FDCWD if source is None else source
+        if library.renameat2(start, os.fsencode(old), folder, os.fsencode(name), RENAME_NOREPLACE) == 0:
             return
         number = ctypes.get_errno()
         if number not in (errno.ENOSYS, errno.EINVAL, errno.ENOTSUP):
-            raise OSError(number, os.strerror(number), str(path))
+            raise OSError(number, os.strerror(number), str(old))
     try:
-        os.link(path, name, dst_dir_fd=folder, follow_symlinks=False)
+        os.link(old, name, src_dir_fd=source, dst_dir_fd=folder, follow_symlinks=False)
     except OSError as exc:
         if exc.errno not in (errno.EPERM, errno.ENOTSUP, errno.EMLINK, errno.ENOSYS):
             raise
-        os.close(os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600, dir_fd=folder))
-        os.rename(path, name, dst_dir_fd=folder)  # over the empty file that we just made
-        return
-    if not os.path.samestat(path.stat(), os.stat(name, dir_fd=folder)):
-        os.unlink(name, dir_fd=folder)
-        raise DeliveryError(f"{path}: replaced meanwhile, tried again")
-    path.unlink()
+    else:
+        if os.path.samestat(os.stat(old, dir_fd=source), os.stat(name, dir_fd=folder)):
+            os.unlink(old, dir_fd=source)
+            return
+        os.unlink(name, dir_fd=folder)  # replaced meanwhile, or links have numbers of their own here
+    os.close(os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600, dir_fd=folder))
+    try:
+        os.rename(old, name, src_dir_fd=source, dst_dir_fd=folder)  # over the empty file that we just made
+    except OSError:
+        if os.stat(name, dir_fd=folder).st_size == 0:  # else it has come here, whatever a share says
+            os.unlink(name, dir_fd=folder)
+        raise
 
 
 def _copy(path: Path, name: str, folder: int, *, part: str) -> None:
@@ -299,7 +309,7 @@ def _copy(path: Path, name: str, folder: int, *, part: str) -> None:
             copied = os.fstat(descriptor)
         if not _is_copy(path, before, part, folder):
             raise DeliveryError(f"{path}: changed while it was copied, tried again")
-        os.link(part, name, src_dir_fd=folder, dst_dir_fd=folder)
+        _rename(Path(part), name, folder, source=folder)
     finally:
         with suppress(FileNotFoundError):
             os.unlink(part, dir_fd=folder)
@@ -322,7 +332,8 @@ def _is_copy(path: Path, before: os.stat_result, name: str, folder: int) -> bool
         if not stat.S_ISREG(found.st_mode) or os.path.samestat(found, before):
             return False
         os.fsync(descriptor)
-        return _same_content(source, copy) and _version(path.stat()) == _version(before)
+        same = hashlib.file_digest(source, "sha256").digest() == hashlib.file_digest(copy, "sha256").digest()
+        return same and _version(path.stat()) == _version(before)
 
 
 def _remove_original(path: Path, before: os.stat_result, folder: int) -> None:
@@ -337,20 +348,11 @@ def _copy_status(path: Path, status: os.stat_result, descriptor: int) -> None:
     os.fchmod(descriptor, status.st_mode & 0o7777)
     with suppress(OSError):
         os.fchown(descriptor, status.st_uid, status.st_gid)
-    if hasattr(os, "listxattr"):
+    with suppress(AttributeError, OSError):  # some systems, and some file systems, know of none
         for name in os.listxattr(path):
             with suppress(OSError):
                 os.setxattr(descriptor, name, os.getxattr(path, name))
     os.utime(descriptor, ns=(status.st_atime_ns, status.st_mtime_ns))
-
-
-def _same_content(one: IO[bytes], other: IO[bytes]) -> bool:
-    while True:
-        left, right = one.read(1 << 20), other.read(1 << 20)
-        if left != right:
-            return False
-        if not left:
-            return True
 
 
 def _version(status: os.stat_result) -> tuple[int, int, int, int]:

@@ -258,10 +258,40 @@ def test_a_move_that_could_not_be_told_is_told_at_the_next_attempt(
     assert first == again
 
 
-def test_a_track_that_is_gone_is_given_up_on(start: Start, library: Path) -> None:
+def test_a_track_that_is_gone_is_given_up_on(start: Start, sounds: Path, library: Path) -> None:
+    put(sounds, library, "another.mp3")
     with pytest.raises(DeliveryError, match="no longer there") as caught:
         start("organize", root=library).tell(tagged(library / "gone.mp3", "Rock"))
     assert caught.value.permanent
+
+
+def test_a_track_of_a_library_that_is_not_mounted_is_waited_for(start: Start, library: Path) -> None:
+    with pytest.raises(DeliveryError, match="is empty") as caught:
+        start("organize", root=library).tell(tagged(library / "in" / "a.mp3", "Rock"))
+    assert not caught.value.permanent
+
+
+def test_where_case_does_not_count_a_track_is_told_by_the_name_that_is_listed(
+    organize: ModuleType, sounds: Path, library: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mkdir = os.mkdir
+
+    def whatever_the_case(path: str | Path, mode: int, *, dir_fd: int | None = None) -> None:
+        taken = os.listdir(dir_fd) if dir_fd is not None else []  # noqa: PTH208 - a descriptor, not a path
+        if str(path).casefold() in map(str.casefold, taken):
+            raise FileExistsError(errno.EEXIST, path)
+        mkdir(path, mode, dir_fd=dir_fd)
+
+    (library / "ROCK" / "band").mkdir(parents=True)
+    track = put(sounds, library, "in/a.mp3", artist="Band", album="Record")
+    monkeypatch.setattr(organize.os, "mkdir", whatever_the_case)
+    told = organize.Organize(root=library).on_tagged(tagged(track, "Rock"))
+    assert told.to == library / "ROCK" / "band" / "Record" / "a.mp3"
+    assert told.to.is_file()
+
+
+def unsupported(*_: Any, **__: Any) -> None:
+    raise OSError(errno.EPERM, "no links here")
 
 
 @pytest.mark.parametrize("linkable", [True, False], ids=["with-links", "without-links"])
@@ -270,10 +300,6 @@ def test_a_system_without_a_careful_rename_still_overwrites_nothing(
 ) -> None:
     monkeypatch.setattr(organize.ctypes, "CDLL", lambda *_, **__: object())
     if not linkable:
-
-        def unsupported(*_: Any, **__: Any) -> None:
-            raise OSError(errno.EPERM, "no links here")
-
         monkeypatch.setattr(organize.os, "link", unsupported)
     plugin = organize.Organize(root=library)
     contents = set()
@@ -283,3 +309,37 @@ def test_a_system_without_a_careful_rename_still_overwrites_nothing(
         plugin.on_tagged(tagged(track, "Rock"))
     assert everything(library) == ["Rock/Band/Record/a (2).mp3", "Rock/Band/Record/a.mp3"]
     assert {digest(path) for path in (library / "Rock/Band/Record").iterdir()} == contents
+
+
+def test_a_track_is_moved_where_the_names_of_one_file_have_numbers_of_their_own(
+    organize: ModuleType, sounds: Path, library: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    track = put(sounds, library, "in/a.mp3", artist="Band", album="Record")
+    content = digest(track)
+    monkeypatch.setattr(organize.ctypes, "CDLL", lambda *_, **__: object())
+    monkeypatch.setattr(organize.os.path, "samestat", lambda *_: False)
+    told = organize.Organize(root=library).on_tagged(tagged(track, "Rock"))
+    assert digest(told.to) == content
+    assert everything(library) == ["Rock/Band/Record/a.mp3"]
+
+
+@pytest.mark.parametrize("comes", [False, True], ids=["it-has-failed", "it-has-not"])
+def test_a_rename_that_is_said_to_have_failed_leaves_one_file(
+    organize: ModuleType, sounds: Path, library: Path, monkeypatch: pytest.MonkeyPatch, *, comes: bool
+) -> None:
+    rename = os.rename
+
+    def fails(*names: Any, **folders: Any) -> None:
+        if comes:  # a share may do what it is asked for, and answer that it has not
+            rename(*names, **folders)
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    track = put(sounds, library, "in/a.mp3", artist="Band", album="Record")
+    content = digest(track)
+    monkeypatch.setattr(organize.ctypes, "CDLL", lambda *_, **__: object())
+    monkeypatch.setattr(organize.os, "link", unsupported)
+    monkeypatch.setattr(organize.os, "rename", fails)
+    with pytest.raises(OSError, match="error"):
+        organize.Organize(root=library).on_tagged(tagged(track, "Rock"))
+    (left,) = everything(library)
+    assert digest(library / left) == content

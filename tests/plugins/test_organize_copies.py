@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -16,8 +17,23 @@ from plugins_support import tagged
 from genretagd.errors import DeliveryError
 
 
-def no_rename(*_: Any, **__: Any) -> None:
-    raise OSError(errno.EXDEV, "another file system")
+def set_apart(organize: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the new folders be on another file system than the track."""
+    rename = organize._rename
+
+    def within_one(*names: Any, source: int | None = None) -> None:
+        if source is None:
+            raise OSError(errno.EXDEV, "another file system")
+        rename(*names, source=source)
+
+    monkeypatch.setattr(organize, "_rename", within_one)
+
+
+def refusing(number: int) -> Callable[..., Any]:
+    def refuse(*_: Any, **__: Any) -> None:
+        raise OSError(number, os.strerror(number))
+
+    return refuse
 
 
 @pytest.mark.parametrize("cross", [False, True], ids=["renamed", "copied"])
@@ -25,7 +41,7 @@ def test_folders_can_be_read_by_whoever_can_read_the_library_and_files_keep_thei
     organize: ModuleType, sounds: Path, library: Path, monkeypatch: pytest.MonkeyPatch, *, cross: bool
 ) -> None:
     if cross:
-        monkeypatch.setattr(organize, "_rename", no_rename)
+        set_apart(organize, monkeypatch)
     track = put(sounds, library, "in/a.mp3", artist="Band", album="Record")
     track.chmod(0o644)
     library.chmod(0o2775)
@@ -46,7 +62,7 @@ def test_a_move_across_file_systems_keeps_content_mode_and_time(
     track.chmod(0o640)
     os.utime(track, ns=(1, 1_234_567_890_123_456_789))
     content = digest(track)
-    monkeypatch.setattr(organize, "_rename", no_rename)
+    set_apart(organize, monkeypatch)
     told = organize.Organize(root=library).on_tagged(tagged(track, "Rock"))
     status = told.to.stat()
     assert digest(told.to) == content
@@ -58,13 +74,24 @@ def test_a_move_across_file_systems_keeps_content_mode_and_time(
 def test_a_track_is_moved_where_a_copy_cannot_have_its_owner_and_group(
     organize: ModuleType, sounds: Path, library: Path, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
-    def refuse(*_: Any) -> None:
-        raise OSError(number, os.strerror(number))
-
     track = put(sounds, library, "in/a.mp3", artist="Band", album="Record")
-    monkeypatch.setattr(organize, "_rename", no_rename)
-    monkeypatch.setattr(os, "fchown", refuse)
+    set_apart(organize, monkeypatch)
+    monkeypatch.setattr(os, "fchown", refusing(number))
     organize.Organize(root=library).on_tagged(tagged(track, "Rock"))
+    assert everything(library) == ["Rock/Band/Record/a.mp3"]
+
+
+def test_a_track_is_copied_from_where_no_attributes_are_known_to_where_no_links_are(
+    organize: ModuleType, sounds: Path, library: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    track = put(sounds, library, "in/a.mp3", artist="Band", album="Record")
+    content = digest(track)
+    set_apart(organize, monkeypatch)
+    monkeypatch.setattr(organize.ctypes, "CDLL", lambda *_, **__: object())
+    monkeypatch.setattr(organize.os, "link", refusing(errno.EPERM))
+    monkeypatch.setattr(organize.os, "listxattr", refusing(errno.ENOTSUP), raising=False)
+    told = organize.Organize(root=library).on_tagged(tagged(track, "Rock"))
+    assert digest(told.to) == content
     assert everything(library) == ["Rock/Band/Record/a.mp3"]
 
 
@@ -76,7 +103,7 @@ def test_copies_that_were_cut_off_leave_no_more_than_one_part_which_the_next_att
     organize: ModuleType, sounds: Path, library: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     event = tagged(put(sounds, library, "in/a.mp3", artist="Band", album="Record"), "Rock")
-    monkeypatch.setattr(organize, "_rename", no_rename)
+    set_apart(organize, monkeypatch)
     plugin = organize.Organize(root=library)
     monkeypatch.setattr(organize.shutil, "copyfileobj", killed)
     for process in range(2):
@@ -98,7 +125,8 @@ def test_a_copy_whose_original_could_not_be_removed_is_found_again(
         put(sounds, library, "Rock/Band/Record/a.mp3", artist="Somebody")
     track = put(sounds, library, "in/a.mp3", artist="Band", album="Record")
     content, event = digest(track), tagged(track, "Rock")
-    monkeypatch.setattr(organize, "_rename", no_rename)
+    set_apart(organize, monkeypatch)
+    monkeypatch.setattr(organize.ctypes, "CDLL", lambda *_, **__: object())  # where a rename takes two steps
     plugin = organize.Organize(root=library)
     with monkeypatch.context() as patched:
         patched.setattr(organize.Path, "unlink", killed)
@@ -117,14 +145,14 @@ def test_an_original_that_changed_after_it_was_copied_stays(
     organize: ModuleType, sounds: Path, library: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     track = put(sounds, library, "in/a.mp3", artist="Band", album="Record")
-    real = os.link
+    set_apart(organize, monkeypatch)
+    real = organize._rename
 
     def changed(*names: Any, **folders: Any) -> None:
         real(*names, **folders)
         put(sounds, library, "in/a.mp3", artist="Band", album="Another")
 
-    monkeypatch.setattr(organize, "_rename", no_rename)
-    monkeypatch.setattr(organize.os, "link", changed)
+    monkeypatch.setattr(organize, "_rename", changed)
     with pytest.raises(DeliveryError, match="changed while"):
         organize.Organize(root=library).on_tagged(tagged(track, "Rock"))
     assert everything(library) == ["in/a.mp3"]
@@ -141,7 +169,7 @@ def test_a_copy_that_fails_leaves_the_track_and_nothing_else(
         copy.write(source.read(100))
         raise OSError(errno.ENOSPC, "no space left")
 
-    monkeypatch.setattr(organize, "_rename", no_rename)
+    set_apart(organize, monkeypatch)
     monkeypatch.setattr(organize.shutil, "copyfileobj", full)
     with pytest.raises(OSError, match="no space"):
         organize.Organize(root=library).on_tagged(tagged(track, "Rock"))
