@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -12,6 +13,7 @@ from genretagd.cli import options as o
 from genretagd.errors import (
     EXIT_OK,
     EXIT_SOME_FAILED,
+    EXIT_USAGE,
     DeliveryError,
     PluginError,
     UsageError,
@@ -106,31 +108,47 @@ def _configuration(ctx: typer.Context) -> Config:
     return configuration(ctx)
 
 
+def _ledger(config: Config, stack: contextlib.ExitStack) -> Database | None:
+    """Return the ledger, which is closed with the stack; None where there is none yet."""
+    from genretagd.cli.common import ledger_path
+    from genretagd.ledger.database import Database
+
+    path = ledger_path(config)
+    return stack.enter_context(contextlib.closing(Database(path))) if path.is_file() else None
+
+
 def _try(config: Config, name: str, event_file: Path | None) -> int:
     import logging
 
+    from genretagd.actions.plan import PluginStatus
     from genretagd.actions.runner import hosted_plugin
     from genretagd.cli.acting import actions_state
     from genretagd.cli.common import ledger_path
     from genretagd.events import idle_event
+    from genretagd.ledger.outbox import Outbox
 
     event = _event(event_file)
     spec = _named_spec(config, name)
     logging.basicConfig(format="%(message)s", level=logging.INFO)
-    plugin = hosted_plugin(spec, state=actions_state(ledger_path(config)))
-    try:
+    with contextlib.ExitStack() as stack:
+        database = _ledger(config, stack)  # one that is not well is told of before the plugin acts
+        plugin = hosted_plugin(spec, state=actions_state(ledger_path(config)))
+        stack.callback(plugin.close)
         if not plugin.ready():
+            if plugin.status is not PluginStatus.CONFIG_INVALID:
+                return EXIT_USAGE  # it is logged
             raise PluginError("\n".join(plugin.record().problems))
         if not plugin.handles(event.kind):
             raise UsageError(f"{spec.name}: has no on_{event.kind}, try it with another event")
-        moved = plugin.tell(event)
-        if plugin.has_idle:
-            plugin.tell(idle_event(at=event.at))
-    except DeliveryError as exc:
-        print(f"{spec.name}: failed: {plugin.note(exc)}")
-        return EXIT_SOME_FAILED
-    finally:
-        plugin.close()
+        try:
+            moved = plugin.tell(event)
+            if moved and database:
+                Outbox(database).follow(moved.moved_from, moved.path)
+            if plugin.has_idle:
+                plugin.tell(idle_event(at=event.at))
+        except DeliveryError as exc:
+            print(f"{spec.name}: failed: {plugin.note(exc)}")
+            return EXIT_SOME_FAILED
     print(f"{spec.name}: {event.kind}: done" + (f", moved to {moved.path}" if moved else ""))
     return EXIT_OK
 
@@ -182,20 +200,15 @@ def _named_spec(config: Config, name: str) -> ActionSpec:
 
 
 def _retry(config: Config, name: str | None, *, show: bool, drop: bool) -> int:
-    import contextlib
-
-    from genretagd.cli.common import ledger_path
     from genretagd.config import did_you_mean
-    from genretagd.ledger.database import Database
     from genretagd.ledger.outbox import Outbox
 
-    path = ledger_path(config)
     configured = {
         str(action.options.get("name") or action.use): action.options.get("enabled") is not False
         for action in config.actions
     }
     with contextlib.ExitStack() as stack:
-        database = stack.enter_context(contextlib.closing(Database(path))) if path.is_file() else None
+        database = _ledger(config, stack)
         outbox = Outbox(database) if database else None
         known = {*configured, *(outbox.backlog() if outbox else ())}
         if name is not None and name not in known:

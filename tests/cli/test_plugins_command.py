@@ -136,6 +136,31 @@ def test_a_plugin_is_tried_by_hand(genretagd: Callable[..., Any], config: Path, 
     assert (tmp_path / "out" / "log").read_text().split() == ["7.mp3", "8.mp3", "track.mp3"]
 
 
+def test_a_track_that_is_moved_by_hand_can_still_be_undone(
+    genretagd: Callable[..., Any], config: Path, tmp_path: Path, album: Path
+) -> None:
+    with config.open("a") as file:
+        file.write(f'[[actions]]\nuse = "organize"\nroot = "{tmp_path}"\nenabled = false\n')
+    track = min(album.glob("*.mp3"))
+    assert genretagd("tag", "--min-confidence", "0", "--config", config, track).status == 0
+    (tmp_path / "event.json").write_text(
+        json.dumps({"kind": "tagged", "path": str(track), "before": [], "after": ["Rock"]})
+    )
+    result = genretagd("plugins", "test", "organize", "--event", tmp_path / "event.json", "--config", config)
+    assert (result.status, track.exists()) == (0, False), result.err
+    result = genretagd("undo", "--config", config, tmp_path / "Rock")
+    assert (result.status, "1 undone" in result.out) == (0, True), result.out
+
+
+def test_a_plugin_that_cannot_begin_says_why_once(
+    genretagd: Callable[..., Any], config: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (config.parent / "plugins" / "broken.py").write_text("import nonesuch\n")
+    result = genretagd("plugins", "test", "broken", "--config", config)
+    assert result.status == 2
+    assert (caplog.text + result.out + result.err).count("No module named 'nonesuch'") == 1
+
+
 def test_a_plugin_that_fails_by_hand_says_why(genretagd: Callable[..., Any], config: Path) -> None:
     result = genretagd("plugins", "test", "note", "--config", config)
     assert (result.status, result.out) == (1, "note: failed: nowhere to write\n")
