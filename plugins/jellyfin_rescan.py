@@ -97,4 +97,5 @@ class JellyfinRescan:
         except (httpx.HTTPError, httpx.InvalidURL) as exc:
             raise DeliveryError(f"no answer: {type(exc).__name__}") from exc
         if error := http_error(answer.status_code, retry_after=answer.headers.get("retry-after")):
-            raise DeliveryError(f"{place}: {error}")  # a setting to correct: the request stays right
+            later = error.retry_after_seconds
+            raise DeliveryError(f"{place}: {error}", retry_after_seconds=later)  # a setting is to be corrected

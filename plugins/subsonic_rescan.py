@@ -74,7 +74,8 @@ class SubsonicRescan:
         except (ValueError, KeyError, TypeError) as exc:
             raise DeliveryError(f"{method}: not an answer of a Subsonic server") from exc
         if error := http_error(answer.status_code, retry_after=answer.headers.get("retry-after")):
-            raise DeliveryError(f"{method}: {error}")  # a setting to correct: the request stays right
+            later = error.retry_after_seconds
+            raise DeliveryError(f"{method}: {error}", retry_after_seconds=later)  # a setting is to be corrected
         if found.get("status") != "ok":
             error = found.get("error", {})
             raise DeliveryError(f"{method}: refused: {error.get('message')} (code {error.get('code')})")

@@ -49,6 +49,9 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"] or 0))
+        if self.server.broken:
+            self.answer(self.server.broken, b"")
+            return
         self.jellyfin("POST", self.path, json.loads(body) if body else None)
 
     def subsonic(self, method: str, query: dict[str, list[str]]) -> None:
@@ -76,6 +79,8 @@ class Handler(BaseHTTPRequestHandler):
 
     def answer(self, status: int, body: bytes) -> None:
         self.send_response(status)
+        if status >= 400:
+            self.send_header("Retry-After", "77")
         if status != 204:
             self.send_header("Content-Length", str(len(body)))
         self.end_headers()
@@ -130,7 +135,7 @@ def test_a_subsonic_server_that_is_down_is_asked_again_later(start: Start, serve
     server.broken = 502
     with pytest.raises(DeliveryError, match="HTTP status 502") as caught:
         plugin.tell(idle())
-    assert not caught.value.permanent
+    assert (caught.value.permanent, caught.value.retry_after_seconds) == (False, 77)
 
 
 def test_what_is_no_subsonic_server_is_said_to_be_none(start: Start, server: Server) -> None:
@@ -235,6 +240,15 @@ def test_jellyfin_is_told_hostile_names_as_valid_json(start: Start, server: Serv
     plugin.tell(idle())
     told = [Path(update["Path"]).name for update in server.asked[0][2]["Updates"]]
     assert told == [os.fsencode(name).decode("utf-8", "replace") for name in names]
+
+
+def test_jellyfin_is_asked_again_when_it_says(start: Start, server: Server, tmp_path: Path) -> None:
+    plugin = start("jellyfin_rescan", url=server.url, api_key="env:MUSIC_KEY")
+    plugin.tell(tagged(tmp_path / "a.mp3", "Rock"))
+    server.broken = 503
+    with pytest.raises(DeliveryError, match="HTTP status 503") as caught:
+        plugin.tell(idle())
+    assert (caught.value.permanent, caught.value.retry_after_seconds) == (False, 77)
 
 
 def test_jellyfin_looks_at_everything_when_much_has_changed(
