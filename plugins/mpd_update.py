@@ -13,6 +13,10 @@ from typing import Protocol
 from genretagd.api import DeliveryError, Idle, PluginError, Secret, TrackMoved, TrackTagged, path_below
 
 
+QUEUE = 32
+"""So many folders wait at MPD to be updated (its MAX_UPDATE_QUEUE_SIZE)."""
+
+
 class _Connection(Protocol):
     def readline(self, size: int, /) -> bytes: ...
     def write(self, data: bytes, /) -> int: ...
@@ -37,7 +41,8 @@ class MpdUpdate:
         Let MPD read the files again even if their modification time is the same, for
         ``mtime = "keep"``.
     max_folders : int
-        With more folders than this, the nearest folder around them all is updated instead.
+        With more folders than this, the nearest folder around them all is updated instead. MPD refuses
+        what does not fit into its queue, of 32 folders.
     timeout_seconds : float
         MPD may take so long to answer.
     """
@@ -49,9 +54,13 @@ class MpdUpdate:
     port: int = 6600
     password: Secret | None = None
     rescan: bool = False
-    max_folders: int = 50
+    max_folders: int = 30
     timeout_seconds: float = 10.0
     _folders: set[str] = field(default_factory=set, init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        if self.max_folders > QUEUE:
+            raise PluginError(f"max_folders: must be at most {QUEUE}, MPD queues no more")
 
     def check(self) -> None:
         """See that MPD answers."""

@@ -136,6 +136,19 @@ def test_mpd_finds_tracks_in_folders_whose_names_cannot_be_said(
     assert mpd.process.poll() is None
 
 
+def test_mpd_that_is_busy_takes_what_a_large_run_has_changed(
+    mpd: Mpd, start: Start, repository: Path
+) -> None:
+    plugin = start("mpd_update", music_directory=mpd.music, host="127.0.0.1", port=mpd.port)
+    tracks = [put(repository, mpd.music / f"{number}" / "a.flac", "Rock") for number in range(50)]
+    for number in range(2000):
+        os.link(tracks[0], tracks[0].with_name(f"{number}.flac"))
+    for track in tracks:
+        plugin.tell(tagged(track, "Rock"))
+    plugin.tell(idle())
+    eventually(lambda: len(mpd.ask("find filename 49/a.flac")))
+
+
 def test_mpd_with_a_password_lets_only_those_update_who_know_it(
     tmp_path: Path, start: Start, monkeypatch: pytest.MonkeyPatch, repository: Path
 ) -> None:
