@@ -98,4 +98,6 @@ class JellyfinRescan:
             raise DeliveryError(f"no answer: {type(exc).__name__}") from exc
         if error := http_error(answer.status_code, retry_after=answer.headers.get("retry-after")):
             later = error.retry_after_seconds
-            raise DeliveryError(f"{place}: {error}", retry_after_seconds=later)  # a setting is to be corrected
+            raise DeliveryError(
+                f"{place}: {error}", retry_after_seconds=later
+            )  # a setting is to be corrected

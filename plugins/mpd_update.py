@@ -12,7 +12,6 @@ from typing import Protocol
 
 from genretagd.api import DeliveryError, Idle, PluginError, Secret, TrackMoved, TrackTagged, path_below
 
-
 QUEUE = 32
 """So many folders wait at MPD to be updated (its MAX_UPDATE_QUEUE_SIZE)."""
 

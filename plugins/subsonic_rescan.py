@@ -75,7 +75,9 @@ class SubsonicRescan:
             raise DeliveryError(f"{method}: not an answer of a Subsonic server") from exc
         if error := http_error(answer.status_code, retry_after=answer.headers.get("retry-after")):
             later = error.retry_after_seconds
-            raise DeliveryError(f"{method}: {error}", retry_after_seconds=later)  # a setting is to be corrected
+            raise DeliveryError(
+                f"{method}: {error}", retry_after_seconds=later
+            )  # a setting is to be corrected
         if found.get("status") != "ok":
             error = found.get("error", {})
             raise DeliveryError(f"{method}: refused: {error.get('message')} (code {error.get('code')})")

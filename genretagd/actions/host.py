@@ -135,6 +135,8 @@ def _place(moved: Moved) -> Path:
         path = Path()
     if not path.is_absolute() or "\0" in os.fspath(path):
         raise PluginError(f"Moved(to={moved.to!r}): must be the whole path of the track")
+    if not path.is_file():  # the ledger would follow, and nobody find the track for an undo
+        raise PluginError(f"Moved(to={moved.to!r}): is no file, say so when the track is there")
     return path
 
 
