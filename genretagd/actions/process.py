@@ -227,7 +227,6 @@ class HostProcess:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._process.wait(timeout=1.0)
         self.kill()
-        self._output.finish()
 
     def kill(self) -> None:
         """End the process and all it started, at once; safe from any thread, and twice.
@@ -244,8 +243,9 @@ class HostProcess:
                 self._process.wait()
 
     def release(self) -> None:
-        """Give the pipes back; by the thread that asks, when it is done with this process."""
+        """Log its last words and give the pipes back; by the thread that asks, when it is done with it."""
         self.kill()
+        self._output.finish()
         for stream in (self._stdin, self._stdout, self._stderr):
             with contextlib.suppress(OSError):
                 stream.close()
