@@ -375,7 +375,7 @@ def test_a_subsonic_server_knows_the_new_genre_after_its_scan(
     pytest.importorskip("httpx", reason="needs httpx, which the extra genretagd[plugins] installs")
     found = os.environ.get("SUPYSONIC") or shutil.which("supysonic-server")
     if found is None:
-        pytest.skip("needs supysonic (pip install supysonic, or SUPYSONIC=/path/to/supysonic-server)")
+        pytest.skip("needs supysonic (pip install supysonic waitress, or SUPYSONIC=/path/to/its/server)")
     server = Supysonic(Path(found).parent, tmp_path, dict(os.environ))
     try:
         monkeypatch.setenv("MUSIC_PASSWORD", "s3same")
