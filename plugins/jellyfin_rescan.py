@@ -95,7 +95,7 @@ class JellyfinRescan:
                 timeout=self.timeout_seconds,
             )
         except (httpx.HTTPError, httpx.InvalidURL) as exc:
-            raise DeliveryError(f"no answer: {type(exc).__name__}") from exc
+            raise DeliveryError(f"{self.url}: no answer: {exc or type(exc).__name__}") from exc
         if error := http_error(answer.status_code, retry_after=answer.headers.get("retry-after")):
             later = error.retry_after_seconds
             raise DeliveryError(

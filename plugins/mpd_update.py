@@ -62,7 +62,10 @@ class MpdUpdate:
             raise PluginError(f"max_folders: must be at most {QUEUE}, MPD queues no more")
 
     def check(self) -> None:
-        """See that MPD answers."""
+        """See that MPD's directory is there, and that MPD answers."""
+        if not self.music_directory.is_dir():
+            problem = "no such directory, music_directory must be MPD's own, as seen from here"
+            raise PluginError(f"{self.music_directory}: {problem}")
         try:
             with self._connected() as connection:
                 _ask(connection, "ping")

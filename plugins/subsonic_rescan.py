@@ -70,7 +70,7 @@ class SubsonicRescan:
             answer = httpx.get(address, params=parameters, timeout=self.timeout_seconds)
             found = answer.json()["subsonic-response"] if answer.is_success else {}
         except (httpx.HTTPError, httpx.InvalidURL) as exc:
-            raise DeliveryError(f"no answer: {type(exc).__name__}") from exc
+            raise DeliveryError(f"{self.url}: no answer: {exc or type(exc).__name__}") from exc
         except (ValueError, KeyError, TypeError) as exc:
             raise DeliveryError(f"{method}: not an answer of a Subsonic server") from exc
         if error := http_error(answer.status_code, retry_after=answer.headers.get("retry-after")):

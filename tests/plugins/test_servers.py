@@ -242,6 +242,30 @@ def test_jellyfin_is_told_hostile_names_as_valid_json(start: Start, server: Serv
     assert told == [os.fsencode(name).decode("utf-8", "replace") for name in names]
 
 
+@pytest.mark.parametrize(
+    ("url", "problem"),
+    [
+        ("127.0.0.1:8096", "missing an 'http://' or 'https://' protocol"),
+        ("http://127.0.0.1:1", "Connection refused"),
+    ],
+)
+def test_why_a_server_does_not_answer_is_told(start: Start, server: Server, url: str, problem: str) -> None:
+    for use, options in (
+        ("jellyfin_rescan", {"api_key": "env:MUSIC_KEY"}),
+        ("subsonic_rescan", {"username": "admin", "password": "env:MUSIC_PASSWORD"}),
+    ):
+        plugin = start(use, expect_ready=False, url=url, **options)
+        (told,) = plugin.record().problems
+        assert told.startswith(f"{url}: no answer: ")
+        assert problem in told
+
+
+def test_mpds_directory_must_be_there(start: Start, mpd: Mpd, tmp_path: Path) -> None:
+    options = {"host": "127.0.0.1", "port": mpd.server_address[1]}
+    plugin = start("mpd_update", expect_ready=False, music_directory=tmp_path / "away", **options)
+    assert "away: no such directory" in plugin.record().problems[0]
+
+
 def test_jellyfin_is_asked_again_when_it_says(start: Start, server: Server, tmp_path: Path) -> None:
     plugin = start("jellyfin_rescan", url=server.url, api_key="env:MUSIC_KEY")
     plugin.tell(tagged(tmp_path / "a.mp3", "Rock"))
