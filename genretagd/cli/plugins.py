@@ -156,6 +156,7 @@ def _try(config: Config, name: str, event_file: Path | None) -> int:
 def _event(file: Path | None) -> TrackEvent:
     """Return the event in a file, with what a hand-written one may leave out; or a sample."""
     import json
+    from dataclasses import replace
     from datetime import UTC, datetime
 
     from genretagd.event_json import event_from_json
@@ -179,7 +180,7 @@ def _event(file: Path | None) -> TrackEvent:
         raise UsageError(f"{file}: no event: {exc}") from exc
     if isinstance(event, Idle):
         raise UsageError(f"{file}: on_idle is told after each event, name an event of a track")
-    return event
+    return replace(event, path=event.path.absolute())  # a plugin runs elsewhere
 
 
 def _named_spec(config: Config, name: str) -> ActionSpec:

@@ -136,6 +136,19 @@ def test_a_plugin_is_tried_by_hand(genretagd: Callable[..., Any], config: Path, 
     assert (tmp_path / "out" / "log").read_text().split() == ["7.mp3", "8.mp3", "track.mp3"]
 
 
+def test_a_path_in_an_event_is_as_seen_from_where_we_are(
+    genretagd: Callable[..., Any], config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with config.open("a") as file:
+        file.write(f'[[actions]]\nuse = "jsonl_log"\npath = "{tmp_path}/events"\n')
+    (tmp_path / "event.json").write_text(
+        '{"kind": "tagged", "path": "a.mp3", "before": [], "after": ["Rock"]}'
+    )
+    monkeypatch.chdir(tmp_path)
+    assert genretagd("plugins", "test", "jsonl_log", "--event", "event.json", "--config", config).status == 0
+    assert json.loads((tmp_path / "events").read_text())["path"] == str(tmp_path / "a.mp3")
+
+
 def test_a_track_that_is_moved_by_hand_can_still_be_undone(
     genretagd: Callable[..., Any], config: Path, tmp_path: Path, album: Path
 ) -> None:
