@@ -47,6 +47,11 @@ class JellyfinRescan:
     timeout_seconds: float = 20.0
     _changed: dict[str, str] = field(default_factory=dict, init=False, repr=False)
 
+    def __post_init__(self) -> None:
+        for ours in self.paths:
+            if not Path(ours).expanduser().is_absolute():
+                raise PluginError(f'paths: must be whole paths, or begin with ~, not "{ours}"')
+
     def check(self) -> None:
         """See that the server answers, and knows the key."""
         try:

@@ -266,6 +266,12 @@ def test_mpds_directory_must_be_there(start: Start, mpd: Mpd, tmp_path: Path) ->
     assert "away: no such directory" in plugin.record().problems[0]
 
 
+def test_folders_that_jellyfin_has_elsewhere_are_named_whole(start: Start, server: Server) -> None:
+    options = {"url": server.url, "api_key": "env:MUSIC_KEY", "paths": {"Music": "/media"}}
+    plugin = start("jellyfin_rescan", expect_ready=False, **options)
+    assert 'paths: must be whole paths, or begin with ~, not "Music"' in plugin.record().problems[0]
+
+
 def test_jellyfin_is_asked_again_when_it_says(start: Start, server: Server, tmp_path: Path) -> None:
     plugin = start("jellyfin_rescan", url=server.url, api_key="env:MUSIC_KEY")
     plugin.tell(tagged(tmp_path / "a.mp3", "Rock"))
