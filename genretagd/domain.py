@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -187,8 +187,29 @@ class Provenance:
 
 
 @dataclass(frozen=True, slots=True)
+class AudioDigest:
+    """What a file's audio is, without decoding it; equal for equal audio.
+
+    Attributes
+    ----------
+    audio : str
+        SHA-256 of the encoded audio alone: the same whatever a program that saves the file anew does to its
+        tags, and whatever version of a library finds it.
+    form : str
+        SHA-256 of the codec's parameters and of the packets' sizes, as the library in use tells them.
+    """
+
+    audio: str
+    form: str
+
+
+@dataclass(frozen=True, slots=True)
 class TagChange:
-    """A write that happened: the fields and file versions on both sides of it."""
+    """A write that happened: the fields and file versions on both sides of it.
+
+    `audio` is `AudioDigest.audio`, by which the track is known however often its tags are saved anew, and
+    None where it is not known.
+    """
 
     path: Path
     before: tuple[str, ...]
@@ -197,6 +218,7 @@ class TagChange:
     fields_after: Mapping[str, tuple[str, ...]]
     version_before: FileVersion
     version_after: FileVersion
+    audio: str | None = None
 
 
 class Status(StrEnum):
@@ -231,6 +253,10 @@ class Outcome:
     change: TagChange | None = None
     entry: int | None = None
     seconds: float = field(default=0.0, compare=False)
+
+
+DigestAudio = Callable[[Path], str | None]
+"""See `TagStore.digest_audio`."""
 
 
 class Classifier(Protocol):
@@ -280,6 +306,15 @@ class TagStore(Protocol):
             The write failed; the file is as it was.
         """
 
+    def digest_audio(self, path: Path, /) -> str | None:
+        """Return `TagChange.audio` of a file as it is now; all of it is read.
+
+        Raises
+        ------
+        DecodeError
+            The audio cannot be read.
+        """
+
     def check_writable(self, path: Path, /, *, expected: FileVersion, options: WriteOptions) -> None:
         """Check what `write_genres` checks before it makes a copy, and write nothing.
 
@@ -307,10 +342,10 @@ class Journal(Protocol):
     ) -> int:
         """Record durably that a file is about to be changed and return the entry's number."""
 
-    def wrote(self, path: Path, tag: GenreTag, /) -> bool | None:
+    def wrote(self, path: Path, tag: GenreTag, digest_audio: DigestAudio, /) -> bool | None:
         """Return whether the genres of a file are still what we wrote there; None where we never did."""
 
-    def undone(self, path: Path, tag: GenreTag, /) -> bool:
+    def undone(self, path: Path, tag: GenreTag, digest_audio: DigestAudio, /) -> bool:
         """Return whether a file is as an undo left it."""
 
     def transaction(self) -> AbstractContextManager[object]:

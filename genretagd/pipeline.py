@@ -14,6 +14,7 @@ from genretagd.domain import (
     Abstention,
     Classifier,
     Decision,
+    DigestAudio,
     GenreTag,
     Journal,
     Outcome,
@@ -67,8 +68,8 @@ class Pipeline:
         classifier: Classifier,
         policy_for: Callable[[Path], Policy],
         journal: Journal | None,
-        wrote: Callable[[Path, GenreTag], bool | None] | None = None,
-        undone: Callable[[Path, GenreTag], bool] = lambda _path, _tag: False,
+        wrote: Callable[[Path, GenreTag, DigestAudio], bool | None] | None = None,
+        undone: Callable[[Path, GenreTag, DigestAudio], bool] = lambda _path, _tag, _digest: False,
         tell: Callable[[Outcome], None] = lambda _outcome: None,
     ) -> None:
         self._tags = tags
@@ -132,7 +133,7 @@ class Pipeline:
             return _kept(path, tag, f"has a genre: {', '.join(existing)}", "has genre")
         if existing and policy.existing == "replace-ours" and not self._is_ours(path, tag):
             return _kept(path, tag, f"has a genre that is not ours: {', '.join(existing)}", "not ours")
-        if self._undone(path, tag):
+        if self._undone(path, tag, self._tags.digest_audio):
             return _kept(path, tag, 'was undone, "genretagd tag" would tag it again', "undone")
         return Candidate(path, tag, existing, policy)
 
@@ -204,7 +205,7 @@ class Pipeline:
         return None
 
     def _is_ours(self, path: Path, tag: GenreTag) -> bool:
-        known = self._wrote(path, tag) if self._wrote is not None else None
+        known = self._wrote(path, tag, self._tags.digest_audio) if self._wrote is not None else None
         # Who edits a genre may leave our fields beside it, so these only count where nothing is recorded.
         return tag.written_by_us if known is None else known
 

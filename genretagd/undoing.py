@@ -24,6 +24,9 @@ class RestoringStore(Protocol):
     def read_genres(self, path: Path, /) -> GenreTag:
         """See `TagStore.read_genres`."""
 
+    def digest_audio(self, path: Path, /) -> str | None:
+        """See `TagStore.digest_audio`."""
+
     def check_writable(self, path: Path, /, *, expected: FileVersion, options: WriteOptions) -> None:
         """See `TagStore.check_writable`."""
 
@@ -77,7 +80,7 @@ def plan(journal: Journal, selected: Iterable[Change]) -> Iterator[Step]:
 def _built_upon(journal: Journal, change: Change, chosen: Container[int]) -> Change | None:
     """Return the chosen change whose result a change found, with nothing of somebody else in between."""
     for earlier in journal.standing(change.path, before=change.id):
-        if earlier.genres_after != change.genres_before:
+        if earlier.genres_after != change.genres_before or not earlier.same_audio(change):
             return None
         if earlier.id in chosen:
             changed = _changed_beside(earlier.fields_after or {}, change.fields_before)
@@ -154,11 +157,10 @@ def _undo(
     options = policy_for(path).write
     tag = store.read_genres(path)
     outcome = Outcome(path, Status.TAGGED, before=tag.genres, after=first.genres_before)
-    if tag.genres != last.genres_after:
-        found = ", ".join(tag.genres) or "no genre"
-        reason = f"was changed since by somebody else (now {found}), it is left alone"
+    if changed := _changed(last, tag, store):
+        reason, code = changed
         return dataclasses.replace(
-            outcome, status=Status.SKIPPED, after=tag.genres, reason=reason, code="changed since"
+            outcome, status=Status.SKIPPED, after=tag.genres, reason=f"{reason}, it is left alone", code=code
         )
     if tag.genres == first.genres_before and tag.fields == first.fields_before:
         reason = "is as it was already"
@@ -190,3 +192,14 @@ def _undo(
         journal.done(entry, change)
         tell(outcome)
     return outcome
+
+
+def _changed(last: Change, tag: GenreTag, store: RestoringStore) -> tuple[str, str] | None:
+    """Return how a file is not what a change left, and the code of that; None where it is."""
+    if tag.genres != last.genres_after:
+        found = ", ".join(tag.genres) or "no genre"
+        return f"was changed since by somebody else (now {found})", "changed since"
+    if not last.is_about(tag, store.digest_audio):
+        how = "another recording took its place, or a program changed it, as mp3gain does"
+        return f"its audio is not that which was tagged ({how}; see --any-audio)", "other audio"
+    return None

@@ -31,6 +31,9 @@ class FakeTags:
         fields = {"TCON": genres} if genres else {}
         return GenreTag(genres, fields, "ID3v2.4", VERSION, written_by_us=self.ours, locked=self.locked)
 
+    def digest_audio(self, path):
+        return None
+
     def check_writable(self, path, *, expected, options):
         assert expected == VERSION
         if self.error:
@@ -67,7 +70,7 @@ class FakeJournal:
         self.entries.append(("intend", tuple(genres)))
         return len(self.entries)
 
-    def wrote(self, path, tag):
+    def wrote(self, path, tag, digest_audio):
         return self.ours
 
     @contextmanager
@@ -92,7 +95,7 @@ def policy(**tags) -> Policy:
 
 
 def pipeline(
-    tags=None, classifier=None, journal=None, *, dry_run=False, undone=lambda _path, _tag: False, **options
+    tags=None, classifier=None, journal=None, *, dry_run=False, undone=lambda *_: False, **options
 ) -> Pipeline:
     wanted = policy(**options)
     return Pipeline(
@@ -194,7 +197,7 @@ def test_replace_ours_keeps_what_a_person_wrote_into_a_file_that_still_carries_o
 
 def test_what_an_undo_left_is_kept_where_nobody_asks_for_it():
     classifier = FakeClassifier()
-    outcome = pipeline(FakeTags(), classifier, undone=lambda _path, _tag: True).process(TRACK)
+    outcome = pipeline(FakeTags(), classifier, undone=lambda *_: True).process(TRACK)
 
     assert (outcome.status, outcome.code) == (Status.KEPT, "undone")
     assert classifier.heard == []

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from genretagd.cli.recording import Records
     from genretagd.config import Config
-    from genretagd.domain import GenreTag, Outcome
+    from genretagd.domain import DigestAudio, GenreTag, Outcome
     from genretagd.workers.pool import WorkerPool
 
 
@@ -93,7 +93,7 @@ def _nothing(_outcome: Outcome) -> None:
 
 
 @contextlib.contextmanager
-def _remembering(config: Config) -> Iterator[Callable[[Path, GenreTag], bool | None] | None]:
+def _remembering(config: Config) -> Iterator[Callable[[Path, GenreTag, DigestAudio], bool | None] | None]:
     """Open the ledger, where there is one, to ask it what we wrote; nothing is written to it."""
     from genretagd.cli.common import ledger_path
     from genretagd.ledger.database import Database

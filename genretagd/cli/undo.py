@@ -47,6 +47,12 @@ def undo(
         ),
     ] = None,
     last: Annotated[bool, typer.Option("--last", help="All changes of the last run.")] = False,
+    any_audio: Annotated[
+        bool,
+        typer.Option(
+            "--any-audio", help="Also where the file's audio is no longer what was tagged, as after mp3gain."
+        ),
+    ] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", "-n", help="Show what would come back and change nothing.")
     ] = False,
@@ -70,7 +76,7 @@ def undo(
     def select(journal: Journal) -> list[Change]:
         return _selected(journal, paths or [], run=run, since=since, last=last)
 
-    raise typer.Exit(_undo(select, settings, dry_run=dry_run, as_json=json))
+    raise typer.Exit(_undo(select, settings, any_audio=any_audio, dry_run=dry_run, as_json=json))
 
 
 def instant(text: str, *, now: float) -> float:
@@ -116,7 +122,14 @@ def _selected(
     return list(latest.values())
 
 
-def _undo(select: Callable[[Journal], list[Change]], config: Config, *, dry_run: bool, as_json: bool) -> int:
+def _undo(
+    select: Callable[[Journal], list[Change]],
+    config: Config,
+    *,
+    any_audio: bool,
+    dry_run: bool,
+    as_json: bool,
+) -> int:
     from genretagd.cli.common import ledger_path
     from genretagd.cli.recording import Records
     from genretagd.cli.running import make_pool
@@ -134,7 +147,7 @@ def _undo(select: Callable[[Journal], list[Change]], config: Config, *, dry_run:
     outcomes: list[Outcome] = []
     with contextlib.ExitStack() as stack:
         database = stack.enter_context(contextlib.closing(Database(place)))
-        journal = Journal(database, command="undo")
+        journal = Journal(database, command="undo", any_audio=any_audio)
         records = Records(journal, _runner(config, database))
         pool = stack.enter_context(make_pool(config))
         with pool.worker() as worker, records.keeping() if dry_run else records.delivering():

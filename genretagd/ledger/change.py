@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from genretagd.domain import FileVersion, TagChange
+from genretagd.domain import DigestAudio, FileVersion, GenreTag, TagChange
 from genretagd.serial import from_json, to_json
 
 State = Literal["intended", "done", "failed"]
@@ -48,6 +48,8 @@ class Change:
         The entry that this one takes back.
     reason : str or None
         Why it failed.
+    audio : str or None
+        See `TagChange`; also None in what older ledgers recorded, and after a crash.
     """
 
     id: int
@@ -66,6 +68,7 @@ class Change:
     confidence: float
     undoes: int | None
     reason: str | None
+    audio: str | None
 
     def tag_change(self) -> TagChange | None:
         """Return what happened to the file, or None where nothing did or it is not known."""
@@ -79,7 +82,22 @@ class Change:
             fields_after=self.fields_after,
             version_before=self.version_before,
             version_after=self.version_after,
+            audio=self.audio,
         )
+
+    def is_about(self, tag: GenreTag, digest_audio: DigestAudio) -> bool:
+        """Return whether a file is the recording that was changed: another may have taken its place.
+
+        Only a file that was saved anew since, which has another size or time, is digested.
+        """
+        left, found = self.version_after, tag.version
+        if self.audio is None or left is None or (left.size, left.mtime_ns) == (found.size, found.mtime_ns):
+            return True
+        return digest_audio(self.path) in {None, self.audio}
+
+    def same_audio(self, other: Change) -> bool:
+        """Return whether two changes of a path are of one recording, as far as that is known."""
+        return self.audio is None or other.audio is None or self.audio == other.audio
 
     @property
     def kept_mtime(self) -> bool:
@@ -116,4 +134,5 @@ def change_of(row: sqlite3.Row) -> Change:
         confidence=row["confidence"],
         undoes=row["undoes"],
         reason=row["reason"],
+        audio=row["audio"],
     )

@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from genretagd.domain import GenreTag, TagChange
+from genretagd.domain import DigestAudio, GenreTag, TagChange
 from genretagd.errors import TrackError
 from genretagd.ledger.change import Change, change_of, dump
 from genretagd.ledger.database import Database, storable
@@ -35,13 +35,23 @@ class Journal:
         The ledger.
     command : str
         What this run is, such as ``"tag"``.
+    any_audio : bool
+        Take whatever recording lies at a path for the one that was changed there.
     clock : callable
         The time in seconds since the epoch.
     """
 
-    def __init__(self, database: Database, *, command: str, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        database: Database,
+        *,
+        command: str,
+        any_audio: bool = False,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
         self._database = database
         self._command = command
+        self._any_audio = any_audio
         self._clock = clock
         moment = dt.datetime.fromtimestamp(clock(), tz=dt.UTC).astimezone()
         self.run = f"{moment:%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
@@ -99,8 +109,14 @@ class Journal:
         with self._database.transaction() as connection:
             connection.execute(
                 "UPDATE changes SET state = 'done', reason = NULL, genres_after = ?,"
-                " fields_after = ?, version_after = ? WHERE id = ?",
-                (dump(change.after), dump(change.fields_after), dump(change.version_after), entry),
+                " fields_after = ?, version_after = ?, audio = ? WHERE id = ?",
+                (
+                    dump(change.after),
+                    dump(change.fields_after),
+                    dump(change.version_after),
+                    change.audio,
+                    entry,
+                ),
             )
 
     def failed(self, entry: int, reason: str, /) -> None:
@@ -110,25 +126,30 @@ class Journal:
                 "UPDATE changes SET state = 'failed', reason = ? WHERE id = ?", (storable(reason), entry)
             )
 
-    def wrote(self, path: Path, tag: GenreTag, /) -> bool | None:
+    def wrote(self, path: Path, tag: GenreTag, digest_audio: DigestAudio, /) -> bool | None:
         """Return whether the genres of a file are still what we wrote there; None where we never did.
 
-        Genres that an undo brought back are ours only if they were so before.
+        Genres that an undo brought back are ours only if they were so before. A file that took the place of
+        one that we wrote to is another, whatever its genre.
         """
         standing = self.standing(path)
         if not standing:
             return None
-        return standing[-1].undoes is None and standing[0].genres_after == tag.genres
+        if standing[-1].undoes is not None or standing[0].genres_after != tag.genres:
+            return False
+        return True if standing[0].is_about(tag, digest_audio) else None
 
-    def undone(self, path: Path, tag: GenreTag, /) -> bool:
+    def undone(self, path: Path, tag: GenreTag, digest_audio: DigestAudio, /) -> bool:
         """Return whether a file is as an undo left it; one that was undone in turn counts no more."""
         last = "state != 'failed' AND path = ? ORDER BY changes.id DESC LIMIT 1"
         found = self._select(last, (stored_path(path),))
-        entry = found[0] if found and found[0].genres_after == tag.genres else None
+        if not found or found[0].genres_after != tag.genres:
+            return False
+        entry: Change | None = found[0]
         while entry is not None and entry.undoes is not None:
             (undone,) = self._select("changes.id = ?", (entry.undoes,))  # kept as long as what undoes it
             if undone.undoes is None:
-                return True
+                return found[0].is_about(tag, digest_audio)
             entry = self.latest(path, before=undone.id)
         return False
 
@@ -136,7 +157,7 @@ class Journal:
         """Return the changes that a file is as left by, the latest first; none where we never changed it.
 
         After an undo a file is also as the change left it which came before what was undone, unless
-        somebody else has changed its genres in between.
+        somebody else has changed its genres in between, or put another recording in its place.
 
         Parameters
         ----------
@@ -147,7 +168,7 @@ class Journal:
         """
         standing: list[Change] = []
         entry = self.latest(path, before=before)
-        while entry is not None and (not standing or entry.genres_after == standing[0].genres_after):
+        while entry is not None and (not standing or _leaves_what(entry, standing[0])):
             standing.append(entry)
             entry = None if entry.undoes is None else self.latest(path, before=entry.undoes)
         return standing
@@ -281,7 +302,14 @@ class Journal:
     def _select(self, where: str, values: tuple[object, ...], below: Collection[bytes] = ()) -> list[Change]:
         # Conditions are written above, in this module; values are bound.
         query = f"SELECT changes.*, runs.command FROM changes JOIN runs ON runs.id = run_id WHERE {where}"  # noqa: S608
-        return [change_of(row) for row in self._database.rows(query, values) if _is_below(row["path"], below)]
+        rows = self._database.rows(query, values)
+        found = [change_of(row) for row in rows if _is_below(row["path"], below)]
+        return [replace(change, audio=None) for change in found] if self._any_audio else found
+
+
+def _leaves_what(one: Change, other: Change) -> bool:
+    """Return whether two changes leave a file with the same genres, and are of the same recording."""
+    return one.genres_after == other.genres_after and one.same_audio(other)
 
 
 def _is_away(entry: Change) -> bool:

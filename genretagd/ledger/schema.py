@@ -86,6 +86,7 @@ MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
         "CREATE INDEX outbox_by_path ON outbox (path, action, state, id)",
     ),
     ("ALTER TABLE versions ADD COLUMN changed_at REAL",),
+    ("ALTER TABLE changes ADD COLUMN audio TEXT",),
 )
 
 

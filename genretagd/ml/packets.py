@@ -3,43 +3,22 @@
 Formats with a container around their audio (MP4, Ogg, ASF, WAV, AIFF, DSF, Matroska) are demuxed and every
 packet of the audio stream is hashed. In the others, whose demuxers read tags at the end of the file as audio,
 the bytes between the tags are hashed (see `genretagd.ml.regions`). Nothing is decoded. The codec's own
-parameters are part of the fingerprint; the comment header, which Vorbis counts among them, is not.
+parameters are part of the fingerprint; the comment header, which Vorbis counts among them, is not. The ledger
+keeps the hash of the audio for years, so nothing goes into that but the file's own bytes.
 """
 
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from genretagd.domain import AudioDigest
 from genretagd.errors import DecodeError
 from genretagd.ml.container import OpenedAudio, open_audio
 from genretagd.ml.regions import EDGE_TAGGED, audio_regions
 
 CHUNK_BYTES: Final = 1 << 20
-
-
-@dataclass(frozen=True, slots=True)
-class AudioDigest:
-    """What a file's audio is, without decoding it; equal for equal audio.
-
-    Attributes
-    ----------
-    codec : str
-        FFmpeg's name of the codec.
-    sha256 : str
-        Hash of the codec's parameters and of the encoded audio.
-    size : int
-        Bytes of encoded audio.
-    packets : int
-        How many packets they are; 0 where the bytes between the tags were taken.
-    """
-
-    codec: str
-    sha256: str
-    size: int
-    packets: int
 
 
 def audio_digest(path: Path) -> AudioDigest:
@@ -61,14 +40,14 @@ def audio_digest(path: Path) -> AudioDigest:
         The file is no audio file, or so damaged that its audio cannot be told from the rest.
     """
     with open_audio(path) as opened:
-        digest = hashlib.sha256(_parameters(opened.stream))
+        audio, form = hashlib.sha256(), hashlib.sha256(_parameters(opened.stream))
         if opened.format_name in EDGE_TAGGED:
-            size, packets = _hash_regions(opened, digest), 0
+            found = _hash_regions(opened, audio)
         else:
-            size, packets = _hash_packets(opened, digest)
-        if not size:
+            found = _hash_packets(opened, audio, form)
+        if not found:
             raise DecodeError(path, "damaged (no sound can be found in it), get another copy", code="corrupt")
-        return AudioDigest(str(opened.stream.codec_context.name), digest.hexdigest(), size, packets)
+        return AudioDigest(audio.hexdigest(), form.hexdigest())
 
 
 def _parameters(stream: Any) -> bytes:
@@ -109,20 +88,19 @@ def _vorbis_headers(extradata: bytes) -> tuple[bytes, bytes, bytes] | None:
     return (extradata[position:first], extradata[first:second], extradata[second:])
 
 
-def _hash_packets(opened: OpenedAudio, digest: Any) -> tuple[int, int]:
-    size = packets = 0
+def _hash_packets(opened: OpenedAudio, audio: Any, form: Any) -> bool:
+    found = False
     for packet in opened.container.demux(opened.stream):
         if not packet.size:
             continue  # the empty packet that flushes a decoder
-        digest.update(packet.size.to_bytes(8, "little"))
-        digest.update(packet)
-        size += packet.size
-        packets += 1
-    return size, packets
+        form.update(packet.size.to_bytes(8, "little"))
+        audio.update(packet)
+        found = True
+    return found
 
 
-def _hash_regions(opened: OpenedAudio, digest: Any) -> int:
-    size = 0
+def _hash_regions(opened: OpenedAudio, audio: Any) -> bool:
+    found = False
     with opened.path.open("rb") as stream:
         for start, end in audio_regions(stream):
             stream.seek(start)
@@ -131,7 +109,7 @@ def _hash_regions(opened: OpenedAudio, digest: Any) -> int:
                 chunk = stream.read(min(left, CHUNK_BYTES))
                 if not chunk:
                     break
-                digest.update(chunk)
+                audio.update(chunk)
                 left -= len(chunk)
-                size += len(chunk)
-    return size
+                found = True
+    return found

@@ -9,6 +9,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from genretagd.domain import (
+    AudioDigest,
     FileVersion,
     GenreTag,
     Provenance,
@@ -22,7 +23,7 @@ from genretagd.tagging import detect, edit, safe, temps
 from genretagd.tagging.elements import DamagedError, Document, ProtectedError, Tag, UnsupportedError
 from genretagd.tagging.splice import Splice, Window, normalised
 from genretagd.tagging.sweeping import being_written, directory_of, half_written, sweep
-from genretagd.tagging.verify import Intention, check_copy
+from genretagd.tagging.verify import Intention, check_audio, check_copy
 
 Choose = Callable[[Document], Sequence[Tag]]
 """Says which tags a document should have."""
@@ -34,12 +35,11 @@ class FileTagStore:
     Parameters
     ----------
     audio_digest : callable or None
-        Returns something that is equal for two files exactly where their encoded audio is; each
-        copy is compared with its original by it. None leaves that to the comparison of all bytes
-        outside of the tags.
+        Digests the encoded audio of a file; each copy is compared with its original by it. None leaves
+        that to the comparison of all bytes outside of the tags.
     """
 
-    def __init__(self, *, audio_digest: Callable[[Path], object] | None = None) -> None:
+    def __init__(self, *, audio_digest: Callable[[Path], AudioDigest] | None = None) -> None:
         self._audio_digest = audio_digest
         self._swept: set[Path] = set()
         self._writing: dict[Path, tuple[str, ...]] = {}
@@ -57,6 +57,10 @@ class FileTagStore:
             version = FileVersion.of(os.fstat(fd))
             reading = edit.read(detect.parse(Window(fd)))
         return _tag(reading, version)
+
+    def digest_audio(self, path: Path, /) -> str | None:
+        """See `TagStore.digest_audio`."""
+        return self._audio_digest(path).audio if self._audio_digest else None
 
     def write_genres(
         self,
@@ -193,19 +197,23 @@ class FileTagStore:
             fields_after=after.fields,
             version_before=expected,
             version_after=version,
+            audio=task.audio,
         )
 
 
 class _Edit:
     """One edit of one file: what is planned is remembered for the verification."""
 
-    def __init__(self, path: Path, choose: Choose, audio_digest: Callable[[Path], object] | None) -> None:
+    def __init__(
+        self, path: Path, choose: Choose, audio_digest: Callable[[Path], AudioDigest] | None
+    ) -> None:
         self._path = path
         self._choose = choose
         self._audio_digest = audio_digest
         self._intention: Intention | None = None
         self.before: edit.Reading | None = None
         self.after: edit.Reading | None = None
+        self.audio: str | None = None
 
     def plan(self, source_fd: int, /) -> Sequence[Splice]:
         """See `safe.Edit`."""
@@ -220,9 +228,9 @@ class _Edit:
     def verify(self, source_fd: int, copy_fd: int, copy_path: Path, /) -> None:
         """See `safe.Edit`."""
         assert self._intention is not None
-        self.after = check_copy(
-            self._intention, source_fd, copy_fd, copy_path=copy_path, audio_digest=self._audio_digest
-        )
+        self.after = check_copy(self._intention, source_fd, copy_fd)
+        if self._audio_digest is not None:
+            self.audio = check_audio(self._intention, copy_path, self._audio_digest).audio
 
 
 @contextmanager

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from genretagd.domain import AudioDigest
 from genretagd.errors import TrackError, WriteRefusedError
 from genretagd.tagging import detect, edit, independent
 from genretagd.tagging.elements import DamagedError, Document, Tag
@@ -35,18 +36,11 @@ class Intention:
     splices: tuple[Splice, ...]
 
 
-def check_copy(
-    intention: Intention,
-    source_fd: int,
-    copy_fd: int,
-    *,
-    copy_path: Path,
-    audio_digest: Callable[[Path], object] | None,
-) -> edit.Reading:
+def check_copy(intention: Intention, source_fd: int, copy_fd: int) -> edit.Reading:
     """Compare a copy with its original and return what it says about its genres.
 
-    The bytes outside of the tags must be equal, the tags must parse and differ in nothing but
-    the genre fields, as read by us and by mutagen, and the encoded audio must be equal.
+    The bytes outside of the tags must be equal, and the tags must parse and differ in nothing but
+    the genre fields, as read by us and by mutagen.
 
     Raises
     ------
@@ -62,15 +56,27 @@ def check_copy(
         raise _refused(intention, f"the copy cannot be parsed ({exc})") from exc
     _check_tags(intention, after)
     _check_second_opinion(intention, source_fd, copy_fd, after)
-    if audio_digest is not None:
-        original = audio_digest(intention.path)
-        try:
-            same = audio_digest(copy_path) == original
-        except TrackError as exc:
-            raise _refused(intention, f"the copy's audio cannot be read ({exc.problem})") from exc
-        if not same:
-            raise _refused(intention, "the copy's audio differs")
     return reading
+
+
+def check_audio(
+    intention: Intention, copy_path: Path, audio_digest: Callable[[Path], AudioDigest]
+) -> AudioDigest:
+    """Compare the encoded audio of a copy with its original's and return it.
+
+    Raises
+    ------
+    WriteRefusedError
+        It differs.
+    """
+    original = audio_digest(intention.path)
+    try:
+        same = audio_digest(copy_path) == original
+    except TrackError as exc:
+        raise _refused(intention, f"the copy's audio cannot be read ({exc.problem})") from exc
+    if not same:
+        raise _refused(intention, "the copy's audio differs")
+    return original
 
 
 def _check_tags(intention: Intention, after: Document) -> None:

@@ -192,6 +192,10 @@ class Worker:
         """See `TagStore.read_genres`."""
         return self._call("read_genres", path)  # type: ignore[no-any-return]
 
+    def digest_audio(self, path: Path, /) -> str | None:
+        """See `TagStore.digest_audio`."""
+        return self._call("digest_audio", path)  # type: ignore[no-any-return]
+
     def write_genres(
         self,
         path: Path,

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from genretagd.domain import (
+    AudioDigest,
     FileVersion,
     GenreTag,
     Prediction,
@@ -78,6 +79,10 @@ class Service:
         """See `TagStore.read_genres`."""
         return self._tags.read_genres(path)
 
+    def digest_audio(self, path: Path, /) -> str | None:
+        """See `TagStore.digest_audio`."""
+        return self._tags.digest_audio(path)
+
     def write_genres(
         self,
         path: Path,
@@ -110,7 +115,7 @@ class Service:
         return self._tags.restore_fields(path, fields, expected=expected, options=options)
 
 
-def _audio_digest(path: Path) -> object:
+def _audio_digest(path: Path) -> AudioDigest:
     from genretagd.ml.packets import audio_digest  # noqa: PLC0415 - PyAV, only where a file is written
 
     return audio_digest(path)
@@ -120,6 +125,7 @@ OPERATIONS: Mapping[str, Callable[..., object]] = {
     "warm": Service.warm,
     "predict": Service.predict,
     "read_genres": Service.read_genres,
+    "digest_audio": Service.digest_audio,
     "write_genres": Service.write_genres,
     "check_writable": Service.check_writable,
     "restore_fields": Service.restore_fields,

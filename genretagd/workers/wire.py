@@ -20,6 +20,7 @@ RESULTS: dict[str, Any] = {
     "warm": tuple[str, ...],
     "predict": Prediction,
     "read_genres": GenreTag,
+    "digest_audio": str | None,
     "write_genres": TagChange,
     "check_writable": type(None),
     "restore_fields": TagChange,

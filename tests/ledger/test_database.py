@@ -11,6 +11,7 @@ import pytest
 
 from genretagd.errors import LedgerError
 from genretagd.ledger.database import Database
+from genretagd.ledger.journal import Journal
 from genretagd.ledger.schema import MIGRATIONS
 
 
@@ -95,17 +96,30 @@ def test_a_ledger_of_a_newer_genretagd_is_left_alone(tmp_path: Path) -> None:
         Database(tmp_path / "ledger")
 
 
+@pytest.mark.parametrize("schema", range(1, len(MIGRATIONS)))
 def test_a_ledger_of_an_older_genretagd_is_brought_up_to_date_by_who_writes(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    schema: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "ledger.sqlite3"
+    version = '{"device": 1, "inode": 2, "size": 3, "mtime_ns": 4}'
     with monkeypatch.context() as older:
-        older.setattr("genretagd.ledger.database.MIGRATIONS", MIGRATIONS[:1])
-        Database(path).close()
+        older.setattr("genretagd.ledger.database.MIGRATIONS", MIGRATIONS[:schema])
+        database = Database(path)
+        with database.transaction() as connection:
+            connection.execute("INSERT INTO runs VALUES ('one', 'tag', 1.0, 'm@1')")
+            connection.execute(
+                "INSERT INTO changes (run_id, path, state, at, genres_before, genres_after, fields_before,"
+                " fields_after, version_before, version_after, model, confidence)"
+                " VALUES ('one', x'2f61', 'done', 1.0, '[]', '[\"Rock\"]', '{}', '{}', ?, ?, 'm@1', 0.5)",
+                (version, version),
+            )
+        database.close()
     with pytest.raises(LedgerError, match="of an older genretagd"):
         Database(path, read_only=True)
     Database(path).close()
-    Database(path, read_only=True).close()
+    with contextlib.closing(Database(path, read_only=True)) as database:
+        (change,) = Journal(database, command="history").changes()
+    assert (change.path, change.genres_after, change.audio) == (Path("/a"), ("Rock",), None)
 
 
 def test_closing_does_not_wait_for_another_program_that_holds_the_ledger(database: Database) -> None:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import hashlib
+
 import mutagen
 import mutagen.id3
 import pytest
@@ -66,6 +68,12 @@ def test_tags_of_any_size_leave_the_digest_as_it_was(tmp_path, name):
         change_tags(path, value)
         assert path.read_bytes() != FORMATS[name].read_bytes()
         assert audio_digest(path) == before
+
+
+def test_what_the_ledger_keeps_is_a_hash_of_the_files_own_bytes():
+    mp3, wav = (FORMATS[name].read_bytes() for name in ("mp3-no-header", "wav"))
+    assert audio_digest(FORMATS["mp3-no-header"]).audio == hashlib.sha256(mp3).hexdigest()
+    assert audio_digest(FORMATS["wav"]).audio == hashlib.sha256(wav[44:]).hexdigest()
 
 
 @pytest.mark.parametrize("name", FORMATS)
@@ -140,7 +148,7 @@ def test_chained_ogg_streams_are_all_hashed(tmp_path):
     second = bytearray(one)
     second[len(one) // 2] ^= 1
     other.write_bytes(one + bytes(second))
-    assert len({audio_digest(path).sha256 for path in (FORMATS["vorbis"], chained, other)}) == 3
+    assert len({audio_digest(path).audio for path in (FORMATS["vorbis"], chained, other)}) == 3
 
 
 def test_the_same_damaged_bytes_give_the_same_digest_or_an_explained_error(tmp_path):

@@ -13,7 +13,7 @@ import pytest
 from refusals import NEW, Tag, edited, refused
 from tag_cases import CASES, Case
 
-from genretagd.domain import WriteOptions
+from genretagd.domain import AudioDigest, WriteOptions
 from genretagd.errors import FileChangedError, TagError, WriteRefusedError
 from genretagd.tagging import temps
 from genretagd.tagging.store import FileTagStore
@@ -283,9 +283,9 @@ def test_a_file_that_another_program_reads_is_tagged_and_the_reader_keeps_what_i
 
 
 def test_a_file_changed_while_its_copy_is_made_is_left_to_its_new_owner(track: Path, tag: Tag) -> None:
-    def digest(path: Path) -> int:
+    def digest(path: Path) -> AudioDigest:
         track.write_bytes(b"somebody else was here")
-        return 1
+        return AudioDigest("", "")
 
     with pytest.raises(FileChangedError):
         tag(track, NEW, by=FileTagStore(audio_digest=digest))
@@ -306,10 +306,10 @@ def test_a_file_changed_while_its_copy_is_made_is_left_to_its_new_owner(track: P
 def test_what_happens_to_a_file_while_its_copy_is_made_is_not_lost(
     happening: Callable[[Path], None], track: Path, tag: Tag
 ) -> None:
-    def digest(path: Path) -> int:
+    def digest(path: Path) -> AudioDigest:
         if path == track:
             happening(track)
-        return 1
+        return AudioDigest("", "")
 
     inode = track.stat().st_ino
     with pytest.raises(FileChangedError) as caught:

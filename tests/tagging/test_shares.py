@@ -15,7 +15,7 @@ from refusals import NEW, Tag, refused
 from tag_cases import CASES, Case
 from tag_streams import bare_mp3
 
-from genretagd.domain import FileVersion, WriteOptions
+from genretagd.domain import AudioDigest, FileVersion, WriteOptions
 from genretagd.lease import lock
 from genretagd.tagging import renaming, temps
 from genretagd.tagging.store import FileTagStore
@@ -76,13 +76,13 @@ def test_a_copy_can_be_read_where_locks_are_mandatory_and_is_told_from_a_dead_on
     """As on SMB: a descriptor can read what it could lock together with others."""
     seen = []
 
-    def digest(path: Path) -> str:
+    def digest(path: Path) -> AudioDigest:
         with path.open("rb") as file:
             seen.append(
                 (temps.is_temporary(path.name), lock(file.fileno(), shared=True), lock(file.fileno()))
             )
         sweep(path.parent)
-        return "the same"
+        return AudioDigest("the same", "")
 
     tag(track, NEW, by=FileTagStore(audio_digest=digest))
     assert seen == [(False, True, True), (True, True, False)]

@@ -15,7 +15,7 @@ from tag_cases import CASES, Case
 from tag_layouts import wma_with
 from tag_streams import apev2, apev2_of_131_bytes, id3_file, raw
 
-from genretagd.domain import Provenance, TagChange, WriteOptions
+from genretagd.domain import AudioDigest, Provenance, TagChange, WriteOptions
 from genretagd.errors import FileChangedError, TagError, WriteRefusedError
 from genretagd.ml.packets import audio_digest
 from genretagd.tagging import detect
@@ -368,7 +368,7 @@ def test_a_fifo_a_directory_and_a_missing_file_are_told_apart(tmp_path: Path, st
 
 def test_a_copy_with_other_audio_never_takes_the_files_place(track: Path, tag: Tag) -> None:
     old = track.read_bytes()
-    answers = iter([1, 2])
+    answers = iter([AudioDigest("1", ""), AudioDigest("2", "")])
     with pytest.raises(WriteRefusedError) as caught:
         tag(track, NEW, by=FileTagStore(audio_digest=lambda _: next(answers)))
     assert caught.value.code == "verification"
