@@ -11,7 +11,18 @@ from genretagd.ledger.change import dump
 from genretagd.ledger.schema import stored_inode, stored_path
 
 
-def follow(connection: sqlite3.Connection, old: Path, new: Path) -> None:
+def version_at(path: Path) -> FileVersion | None:
+    """Return the version of the file at a path, None where it is gone again: its next owner will tell.
+
+    A share that hangs hangs this, so it is asked before the ledger is held.
+    """
+    try:
+        return FileVersion.of(path.stat())
+    except OSError:
+        return None
+
+
+def follow(connection: sqlite3.Connection, old: Path, new: Path, now: FileVersion | None) -> None:
     """Give everything that is recorded about a path to the path where the track is now.
 
     Where the move made a new file (on another file system, say) with the same content, size and
@@ -24,15 +35,15 @@ def follow(connection: sqlite3.Connection, old: Path, new: Path) -> None:
         Inside a transaction of the ledger's.
     old, new : Path
         Where the track was, and where it is.
+    now : FileVersion or None
+        `version_at` the new path.
     """
     paths = (os.fsencode(new), os.fsencode(old))
     absolute = (stored_path(new), stored_path(old))
     connection.execute("UPDATE outbox SET path = ? WHERE path = ?", paths)
     connection.execute("UPDATE OR REPLACE versions SET path = ? WHERE path = ?", paths)
     connection.execute("UPDATE changes SET path = ? WHERE path = ?", absolute)
-    try:
-        now = FileVersion.of(new.stat())
-    except OSError:  # gone again: its next owner will tell
+    if now is None:
         return
     connection.execute(
         "UPDATE versions SET device = ?, inode = ? WHERE path = ? AND size = ? AND mtime_ns = ?",

@@ -17,7 +17,7 @@ from genretagd.delivery import Backlog, DeadLetter, Delivery
 from genretagd.event_json import event_from_text, event_to_text
 from genretagd.events import TrackEvent, TrackMoved, relocated
 from genretagd.ledger.database import Database, storable
-from genretagd.ledger.following import follow
+from genretagd.ledger.following import follow, version_at
 
 MAX_ERROR_CHARACTERS: Final = 500
 
@@ -161,15 +161,11 @@ class Outbox:
         The delivery that led to the move counts as delivered in the same transaction: a crash
         leaves either none of this or all of it.
         """
-        with self._database.transaction():
-            self.delivered([delivery])
-            self.follow(event.moved_from, event.path)
-            self.add(event, actions=actions, now=now)
-
-    def follow(self, old: Path, new: Path, /) -> None:
-        """Let the whole ledger follow a moved track: what waits, what was done, what it is known by."""
+        version = version_at(event.path)
         with self._database.transaction() as connection:
-            follow(connection, old, new)
+            self.delivered([delivery])
+            follow(connection, event.moved_from, event.path, version)
+            self.add(event, actions=actions, now=now)
 
     def backlog(self) -> Mapping[str, Backlog]:
         """Return how much every action has still to be told; an action with nothing is not in it."""
