@@ -137,10 +137,10 @@ def _undo(
     from genretagd.ledger.database import Database
     from genretagd.ledger.journal import Journal
     from genretagd.logs import one_line
-    from genretagd.policy import FolderPolicies
+    from genretagd.policy import FolderPolicies, of_target
     from genretagd.undoing import plan, undo
 
-    policy_for = FolderPolicies(config)
+    policy_for = partial(of_target, FolderPolicies(config))
     place = ledger_path(config)
     if not place.exists():
         raise UsageError(f"{place}: there is no ledger, so nothing was changed that could be undone")

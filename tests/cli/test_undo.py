@@ -137,6 +137,20 @@ def test_a_folder_says_itself_how_its_tracks_are_written(tmp_path: Path, ledger:
     assert (tmp_path / "other.flac").read_bytes() == (DATA / "flac.flac").read_bytes()
 
 
+def test_a_tracks_own_folder_says_how_it_is_written_though_a_link_leads_to_it(
+    tmp_path: Path, ledger: Path
+) -> None:
+    own = tmp_path / "own"
+    own.mkdir()
+    path = Path(shutil.copy(DATA / "flac.flac", own / "track.flac"))
+    (own / "other.flac").hardlink_to(path)
+    (own / ".genretagd.toml").write_text('[tags]\nhardlinks = "in-place"\n')
+    (tmp_path / "link.flac").symlink_to(path)
+    tag(ledger, tmp_path / "link.flac", hardlinks="in-place")
+    status, output, _ = run("undo", tmp_path / "link.flac", "--ledger", ledger)
+    assert (status, "1 undone" in output) == (0, True), output
+
+
 @pytest.mark.parametrize("dry_run", [(), ("--dry-run",)], ids=["for good", "dry run"])
 def test_a_folder_whose_configuration_is_not_valid_is_left_alone_and_the_others_come_back(
     dry_run: tuple[str, ...], tmp_path: Path, ledger: Path
