@@ -6,7 +6,7 @@ import datetime as dt
 import os
 import secrets
 import time
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +17,7 @@ from genretagd.errors import TrackError
 from genretagd.ledger.change import Change, change_of, dump
 from genretagd.ledger.database import Database, storable
 from genretagd.ledger.presence import device_above
-from genretagd.ledger.schema import stored_path
+from genretagd.ledger.schema import span_below, stored_path
 
 DAY_SECONDS: Final = 86_400.0
 
@@ -208,8 +208,17 @@ class Journal:
         if since is not None:
             query += " AND at >= ?"
             parameters.append(since)
-        roots = {name for path in below for name in _names(path)}
-        return self._select(f"{query} ORDER BY changes.id", tuple(parameters), roots)
+        places = {name for path in below for name in _names(path)}
+        if not places:
+            return self._select(f"{query} ORDER BY changes.id", tuple(parameters))
+        query = query.replace("run_id", "+run_id")  # else all of a run is looked through for each place
+        query += " AND (path = ? OR path > ? AND path < ?)"
+        found = {
+            change.id: change
+            for place in places
+            for change in self._select(query, (*parameters, place, *span_below(place)))
+        }
+        return [found[number] for number in sorted(found)]
 
     def last_run(self) -> str | None:
         """Return the last run that changed something, this one aside."""
@@ -299,11 +308,10 @@ class Journal:
             connection.execute("DELETE FROM runs WHERE id NOT IN (SELECT run_id FROM changes)")
         return cursor.rowcount
 
-    def _select(self, where: str, values: tuple[object, ...], below: Collection[bytes] = ()) -> list[Change]:
+    def _select(self, where: str, values: tuple[object, ...]) -> list[Change]:
         # Conditions are written above, in this module; values are bound.
         query = f"SELECT changes.*, runs.command FROM changes JOIN runs ON runs.id = run_id WHERE {where}"  # noqa: S608
-        rows = self._database.rows(query, values)
-        found = [change_of(row) for row in rows if _is_below(row["path"], below)]
+        found = [change_of(row) for row in self._database.rows(query, values)]
         return [replace(change, audio=None) for change in found] if self._any_audio else found
 
 
@@ -320,8 +328,3 @@ def _is_away(entry: Change) -> bool:
 def _names(path: Path) -> tuple[bytes, bytes]:
     """Return a path as it was named, and without the links in it: its track may be recorded under either."""
     return stored_path(path), os.path.realpath(os.fsencode(path))
-
-
-def _is_below(path: bytes, roots: Collection[bytes]) -> bool:
-    parents = (path[: end or 1] for end, byte in enumerate(path) if byte == ord("/"))
-    return not roots or path in roots or any(parent in roots for parent in parents)

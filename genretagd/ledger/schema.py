@@ -95,6 +95,12 @@ def stored_path(path: Path) -> bytes:
     return os.fsencode(os.path.abspath(path))  # noqa: PTH100 - links stay
 
 
+def span_below(directory: bytes) -> tuple[bytes, bytes]:
+    """Return two texts between which, as bytes are compared, the paths of all below a directory stand."""
+    prefix = directory.rstrip(b"/") + b"/"
+    return prefix, prefix[:-1] + b"0"  # "0" follows "/"
+
+
 def stored_inode(number: int) -> int:
     """Return an inode number, which may use all 64 bits, as SQLite's signed integer."""
     return number - (1 << 64) if number >= 1 << 63 else number

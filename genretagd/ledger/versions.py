@@ -19,7 +19,7 @@ from genretagd import __version__
 from genretagd.domain import FileVersion, Outcome, Status
 from genretagd.ledger.database import Database, storable
 from genretagd.ledger.presence import device_above, device_of, is_there
-from genretagd.ledger.schema import stored_inode
+from genretagd.ledger.schema import span_below, stored_inode
 from genretagd.settling import Look
 
 MAX_ATTEMPTS: Final = 12
@@ -291,8 +291,7 @@ class Versions:
             connection.executemany("UPDATE versions SET device = ? WHERE path = ?", devices)
 
     def _below(self, root: str) -> Iterator[tuple[bytes, int, float]]:
-        prefix = os.fsencode(root.rstrip("/")) + b"/"
-        after, end = prefix, prefix[:-1] + b"0"  # "0" follows "/"
+        after, end = span_below(os.fsencode(root))
         while True:
             rows = self._database.rows(
                 "SELECT path, device, at FROM versions WHERE path > ? AND path < ? ORDER BY path LIMIT 1000",

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -173,6 +174,25 @@ def test_changes_are_found_by_run_by_time_and_by_place(
     assert len(journal.changes(below=[Path("/")])) == 2
     assert journal.last_run() == later.run
     assert later.last_run() == journal.run
+
+
+def test_changes_of_a_place_are_found_without_reading_those_of_others(
+    journal: Journal, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("a", "a!/1", "a/1", "a/2/3", "a0", "b/1"):
+        write(journal, "Rock", path=Path("/music", name))
+    numbers: list[int] = []
+    read = database.rows
+
+    def rows(query: str, parameters: tuple[object, ...] = ()) -> list[sqlite3.Row]:
+        found = read(query, parameters)
+        numbers.append(len(found))
+        return found
+
+    monkeypatch.setattr(database, "rows", rows)
+    found = journal.changes(run=journal.run, below=[Path("/music/a/2"), Path("/music/a"), Path("/music/c")])
+    assert [change.path.name for change in found] == ["a", "1", "3"]
+    assert sorted(numbers) == [0, 1, 3]
 
 
 def opened_in_a_run_that_crashed(journal: Journal, path: Path, before: GenreTag) -> None:
