@@ -87,6 +87,8 @@ MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
     ),
     ("ALTER TABLE versions ADD COLUMN changed_at REAL",),
     ("ALTER TABLE changes ADD COLUMN audio TEXT",),
+    # Whoever deletes a change looks for what refers to it: without an index, in all of the table, each time.
+    ("CREATE INDEX changes_by_undone ON changes (undoes) WHERE undoes IS NOT NULL",),
 )
 
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -306,6 +307,21 @@ def test_what_is_older_than_the_retention_is_forgotten(journal: Journal, clock: 
     assert journal.history(Path("/old")) == []
     assert len(journal.history(Path("/undone"))) == 2
     assert len(journal.history(Path("/open"))) == 1
+
+
+def test_forgetting_twice_as_much_takes_twice_the_work(
+    journal: Journal, database: Database, clock: Clock
+) -> None:
+    steps: list[int] = []
+    for count in (500, 1000):
+        with database.transaction() as connection:
+            for number in range(count):
+                write(journal, "Rock", path=Path(f"/music/{number}"))
+            connection.set_progress_handler(partial(steps.append, count), 10)
+            clock.now += 2 * 86_400
+            assert journal.forget(days=1) == count
+            connection.set_progress_handler(None, 0)
+    assert steps.count(1000) < 3 * steps.count(500)
 
 
 def test_the_number_of_an_entry_that_was_forgotten_does_not_come_again(
