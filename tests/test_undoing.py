@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import shutil
+import time
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,7 +18,7 @@ from genretagd.errors import TimeLimitError
 from genretagd.events import TrackTagged, event_of
 from genretagd.ledger.change import Change
 from genretagd.ledger.database import Database
-from genretagd.ledger.journal import Journal
+from genretagd.ledger.journal import UNDER_WAY_SECONDS, Journal
 from genretagd.policy import Policy
 from genretagd.tagging.store import FileTagStore
 from genretagd.undoing import plan, undo
@@ -326,7 +327,8 @@ def test_an_undo_whose_worker_ended_stays_open_until_the_file_is_seen(
     monkeypatch.setattr(store, "restore_fields", end)
     undo_all(tagging.changes(), database, store)
     assert [change.state for change in tagging.history(tracks[0])] == ["done", "intended"]
-    tagging.recover(store.read_genres)
+    later = Journal(database, command="tag", clock=lambda: time.time() + 2 * UNDER_WAY_SECONDS)
+    later.recover(store.read_genres)
     assert [change.state for change in tagging.history(tracks[0])] == ["done", "failed"]
 
 

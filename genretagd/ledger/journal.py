@@ -21,6 +21,9 @@ from genretagd.ledger.schema import span_below, stored_path
 
 DAY_SECONDS: Final = 86_400.0
 
+UNDER_WAY_SECONDS: Final = 3600.0
+"""So long a change may be under way in a run that is alive: the longest limit that a track can be given."""
+
 
 def _tell_nobody(_change: Change) -> None:
     """Leave it at the record."""
@@ -238,7 +241,7 @@ class Journal:
         """Settle the entries that a crash left open, by looking at their files.
 
         A file that carries the intended genres was changed; one that does not was not. An entry
-        whose file cannot be looked at now stays open.
+        whose file cannot be looked at now stays open, and so does one that may still be under way.
 
         Parameters
         ----------
@@ -281,9 +284,10 @@ class Journal:
                 return entry
             return replace(unchanged, reason=f"interrupted, and then: {exc.problem}")
         changed = tag.genres != entry.genres_before or tag.version != entry.version_before
-        if tag.genres != entry.genres_after or not changed:
-            return unchanged
-        return replace(entry, state="done", fields_after=tag.fields, version_after=tag.version)
+        if tag.genres == entry.genres_after and changed:
+            return replace(entry, state="done", fields_after=tag.fields, version_after=tag.version)
+        # Were it called failed, what its run does next could not be undone if that was killed right after it.
+        return entry if abs(self._clock() - entry.at) < UNDER_WAY_SECONDS else unchanged
 
     def _was_overtaken(self, entry: Change) -> bool:
         """Return whether a later change found the file as this one did: a killed worker's, tried again."""

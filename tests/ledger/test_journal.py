@@ -11,7 +11,7 @@ from genretagd.domain import FileVersion, GenreTag, TagChange
 from genretagd.errors import LedgerError, TagError, TimeLimitError
 from genretagd.ledger.change import Change
 from genretagd.ledger.database import Database
-from genretagd.ledger.journal import Journal
+from genretagd.ledger.journal import UNDER_WAY_SECONDS, Journal
 
 TRACK = Path("/music/track.mp3")
 
@@ -289,6 +289,27 @@ def test_a_run_that_is_alive_has_the_last_word_on_its_entry(
     (found,) = Journal(database, command="tag").recover(read, tell=told.append)
     assert (found.state, found) == ("done", journal.history(TRACK)[0])
     assert told == []
+
+
+@pytest.mark.parametrize(
+    ("later", "state"),
+    [
+        (0, "intended"),
+        (-60, "intended"),
+        (UNDER_WAY_SECONDS, "failed"),
+        (-2 * UNDER_WAY_SECONDS, "failed"),
+    ],
+    ids=["at once", "clock set back a little", "an hour later", "clock set back a lot"],
+)
+def test_what_a_run_that_is_killed_afterwards_writes_can_be_undone(
+    later: float, state: str, journal: Journal, database: Database, clock: Clock
+) -> None:
+    journal.intend(TRACK, a_tag(), ["Rock"], model="m@1", confidence=0.5)
+    clock.now += later
+    (found,) = Journal(database, command="undo", clock=clock).recover(lambda _: a_tag())
+    assert found.state == state
+    Journal(database, command="undo", clock=clock).recover(lambda _: a_tag("Rock", mtime=2))
+    assert len(journal.changes()) == (state == "intended")
 
 
 def test_a_run_does_not_recover_its_own_open_entries(journal: Journal) -> None:
