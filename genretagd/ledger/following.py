@@ -1,4 +1,4 @@
-"""Let the ledger follow a track that an action plugin moved: what was done to it can still be undone."""
+"""Let the ledger follow a track that was moved: what was done to it can still be undone."""
 
 from __future__ import annotations
 

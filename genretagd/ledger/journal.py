@@ -22,7 +22,7 @@ from genretagd.ledger.schema import span_below, stored_path
 DAY_SECONDS: Final = 86_400.0
 
 UNDER_WAY_SECONDS: Final = 3600.0
-"""So long a change may be under way in a run that is alive: the longest limit that a track can be given."""
+"""So long a change may be under way in a run that is alive: a large file on a slow share takes a while."""
 
 
 def _tell_nobody(_change: Change) -> None:

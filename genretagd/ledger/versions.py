@@ -13,11 +13,13 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Final
 
 from genretagd import __version__
 from genretagd.domain import FileVersion, Outcome, Status
 from genretagd.ledger.database import Database, storable
+from genretagd.ledger.following import follow
 from genretagd.ledger.presence import device_above, device_of, is_there
 from genretagd.ledger.schema import span_below, stored_inode
 from genretagd.settling import Look
@@ -121,9 +123,9 @@ class Versions:
         `changed_at` (see `Look`) is compared where one was recorded. Device and inode are not compared for
         the same path: every mount gives out new device numbers, and sshfs and its like new inode numbers
         whenever the kernel has forgotten a file.
-        A file that was dealt with under another path and is the same inode takes its record along;
-        the old path's record goes where that path is gone (a move) and stays where it is not (a
-        further hard link).
+        A file that was dealt with under another path and is the same inode has the record of that. Where
+        the old path is gone (a move), the whole ledger follows, so that what was done to the file can
+        still be undone; where it is not (a further hard link), it keeps what it has.
 
         Raises
         ------
@@ -144,9 +146,10 @@ class Versions:
             if other.final and other.path != path and other.holds_for(version, changed_at):
                 stays = self._exists(row["path"])  # may hang, which must not hold up the ledger
                 with self._database.transaction(durable=False) as connection:  # of a whole library, perhaps
-                    if not stays:
-                        connection.execute("DELETE FROM versions WHERE path = ?", (row["path"],))
-                    connection.execute(_UPSERT, (os.fsencode(path), *tuple(row)[1:]))
+                    if stays:
+                        connection.execute(_UPSERT, (os.fsencode(path), *tuple(row)[1:]))
+                    else:
+                        follow(connection, Path(other.path), Path(path), version)
                 return other
         return None
 

@@ -1,4 +1,4 @@
-"""A track that a plugin moved: its history, its undo and its version go along."""
+"""A track that was moved: its history, its undo and its version go along."""
 
 from __future__ import annotations
 
@@ -56,6 +56,23 @@ def test_the_ledger_follows_a_moved_track(database: Database, tmp_path: Path, ho
     assert change.version_after == now
     assert versions.find(os.fspath(old)) is None
     assert versions.done(os.fspath(new), now, JUDGEMENT) is not None
+
+
+@pytest.mark.parametrize("moved", [True, False], ids=["moved", "second name"])
+def test_what_was_done_to_a_file_goes_along_when_its_owner_moves_it(
+    database: Database, tmp_path: Path, moved: bool
+) -> None:
+    old, new = tmp_path / "a\udcff.mp3", tmp_path / "b\udcff.mp3"
+    old.write_bytes(b"sound")
+    tag(database, old)
+    new.hardlink_to(old)
+    if moved:
+        old.unlink()
+    version = FileVersion.of(new.stat())
+    assert Versions(database).done(os.fspath(new), version, JUDGEMENT) is not None
+    journal = Journal(database, command="test")
+    assert (journal.latest(old) is None, journal.latest(new) is not None) == (moved, moved)
+    assert (Versions(database).find(os.fspath(old)) is None) is moved
 
 
 def test_a_file_with_other_content_keeps_its_own_version(database: Database, tmp_path: Path) -> None:
