@@ -89,6 +89,6 @@ def _start_ahead(arguments: list[str]) -> Popen[bytes] | None:
     """Start a worker process that imports what it needs while this process imports what it needs."""
     if not arguments or arguments[0] not in LISTENING or {"--help", "-h"} & set(arguments):
         return None
-    from genretagd.workers.pool import start_process
+    from genretagd.workers.process import start_process
 
     return start_process(preload=True)

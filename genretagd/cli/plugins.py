@@ -125,7 +125,7 @@ def _try(config: Config, name: str, event_file: Path | None) -> int:
     from genretagd.cli.acting import actions_state
     from genretagd.cli.common import ledger_path
     from genretagd.events import idle_event
-    from genretagd.ledger.outbox import Outbox
+    from genretagd.ledger.following import follow, version_at
 
     event = _event(event_file)
     spec = _named_spec(config, name)
@@ -143,7 +143,9 @@ def _try(config: Config, name: str, event_file: Path | None) -> int:
         try:
             moved = plugin.tell(event)
             if moved and database:
-                Outbox(database).follow(moved.moved_from, moved.path)
+                version = version_at(moved.path)
+                with database.transaction() as connection:
+                    follow(connection, moved.moved_from, moved.path, version)
             if plugin.has_idle:
                 plugin.tell(idle_event(at=event.at))
         except DeliveryError as exc:

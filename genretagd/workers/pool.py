@@ -1,4 +1,4 @@
-"""The parent's side of the worker processes: start, call within a time limit, end, start again."""
+"""The parent's side of the worker processes: call within a time limit, end, start again."""
 
 from __future__ import annotations
 
@@ -8,14 +8,12 @@ import queue
 import selectors
 import signal
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any, Final, Self
 
-from genretagd import __version__
 from genretagd.domain import (
     FileVersion,
     GenreTag,
@@ -26,80 +24,18 @@ from genretagd.domain import (
 )
 from genretagd.errors import DecodeError, GenretagdError, ModelError, TimeLimitError, TrackError, WorkerError
 from genretagd.serial import to_json
+from genretagd.workers.process import PATIENCE_SECONDS, clear_up, send, start_process
 from genretagd.workers.service import WorkerSettings
 from genretagd.workers.wire import decode, encode, result_of
 
 CALLS_PER_LIFE: Final = 20_000
 """A worker is replaced after so many calls, so that no library's leak can grow for months."""
 
-PATIENCE_SECONDS: Final = 1.0
-"""A process that was killed has so long to end, before it is left to itself."""
-
 SLOWEST_BYTES_PER_SECOND: Final = 5_000_000
 """A write of a large file may take longer than anything else by so much: it copies and compares all of it."""
+
 _FROM_OUTSIDE: Final = frozenset({signal.SIGKILL, signal.SIGTERM, signal.SIGALRM})
 """Signals that say nothing about the track: no memory left, a shutdown, the alarm of a paused worker."""
-
-
-def start_process(*, preload: bool = False) -> subprocess.Popen[bytes]:
-    """Start a worker process, which waits for its settings.
-
-    Parameters
-    ----------
-    preload : bool
-        Whether it imports what a prediction needs meanwhile.
-
-    Raises
-    ------
-    WorkerError
-        It cannot be started.
-    """
-    # -P: nothing is imported from the current directory, which may be a folder of somebody's music.
-    command = [sys.executable, "-P", "-m", "genretagd.workers.child", __version__]
-    if preload:
-        command.append("--preload")
-    try:
-        return subprocess.Popen(  # noqa: S603 - our own module
-            command,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=None if os.environ.get("GENRETAGD_WORKER_STDERR") else subprocess.DEVNULL,
-            bufsize=0,
-            env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},  # numpy would start a thread per core
-            start_new_session=True,
-        )
-    except OSError as exc:
-        raise WorkerError(f"worker: cannot be started: {exc}") from exc
-
-
-def _send(stream: IO[bytes], line: bytes) -> None:
-    """Write all of a line to a raw pipe, which takes less of it when a signal comes between."""
-    rest = memoryview(line)
-    while rest:
-        rest = rest[stream.write(rest) or 0 :]
-
-
-def _clear_up(process: subprocess.Popen[bytes], in_hand: Path | None) -> None:
-    """Wait for the end of a process that was killed, and remove what a write in its hands may have left.
-
-    Safe by construction, see docs/tagging.md: what cannot be cleared up now is at the next start. A share
-    that hangs may let neither happen, ever: after `PATIENCE_SECONDS` it goes on by itself in a thread.
-    """
-    thread = threading.Thread(target=_bury, args=(process, in_hand), name="clearing up", daemon=True)
-    thread.start()
-    thread.join(PATIENCE_SECONDS)
-
-
-def _bury(process: subprocess.Popen[bytes], in_hand: Path | None) -> None:
-    process.wait()
-    for stream in (process.stdin, process.stdout):
-        if stream:
-            with contextlib.suppress(OSError):
-                stream.close()
-    if in_hand is not None:
-        from genretagd.tagging.sweeping import directory_of, sweep  # noqa: PLC0415 - for the rare case only
-
-        sweep(directory_of(in_hand))
 
 
 def _ended_by_us() -> WorkerError:
@@ -157,11 +93,11 @@ class Worker:
                 self._process = process
         if self._ended:
             process.kill()
-            _clear_up(process, None)
+            clear_up(process, None)
             raise _ended_by_us()
         assert process.stdin is not None
         with contextlib.suppress(OSError, ValueError):  # it has ended already: the first call finds out how
-            _send(process.stdin, encode(to_json(self._settings)))
+            send(process.stdin, encode(to_json(self._settings)))
         self._calls = 0
         self._warm = False
         self._buffer.clear()
@@ -262,7 +198,7 @@ class Worker:
             return
         process.kill()
         if not in_call:
-            _clear_up(process, None)
+            clear_up(process, None)
 
     def _call(
         self, op: str, path: Path, arguments: dict[str, Any] | None = None, *, seconds: float | None = None
@@ -290,13 +226,13 @@ class Worker:
                 self._in_call = False
                 lost = self._process is not process
             if lost:
-                _clear_up(process, None if op == "warm" else path)
+                clear_up(process, None if op == "warm" else path)
 
     def _exchange(self, process: subprocess.Popen[bytes], line: bytes, path: Path, limit: float) -> bytes:
         assert process.stdin is not None
         assert process.stdout is not None
         try:
-            _send(process.stdin, line)
+            send(process.stdin, line)
             reply = self._reply(process.stdout, limit)
         except (OSError, ValueError):  # it has ended, or another thread has closed its standard input
             reply = b""

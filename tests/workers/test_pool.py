@@ -22,8 +22,8 @@ from genretagd.domain import WriteOptions
 from genretagd.errors import DecodeError, FileChangedError, ModelError, TagError, TimeLimitError, WorkerError
 from genretagd.serial import to_json
 from genretagd.tagging.temps import temporary_name
-from genretagd.workers import pool
-from genretagd.workers.pool import Worker, WorkerPool, _send
+from genretagd.workers.pool import Worker, WorkerPool
+from genretagd.workers.process import send
 from genretagd.workers.service import WorkerSettings
 from genretagd.workers.wire import decode, encode
 
@@ -54,7 +54,7 @@ def test_a_worker_answers_call_after_call_in_one_process(worker, track):
 
 
 def test_an_upgrade_under_a_running_program_is_said_and_touches_no_file(worker, track, monkeypatch):
-    monkeypatch.setattr(pool, "__version__", "0.0.1")
+    monkeypatch.setattr("genretagd.workers.process.__version__", "0.0.1")
     told = f"genretagd {__version__} was installed while 0.0.1 is running, start it again"
     for _ in range(2):
         with pytest.raises(WorkerError, match=re.escape(told)):
@@ -130,7 +130,8 @@ def test_a_worker_that_hangs_is_left_at_the_time_limit_and_the_next_call_works(
     track, monkeypatch, unkillable, code
 ):
     worker = Worker(WorkerSettings(), track_seconds=30.0)
-    monkeypatch.setattr(pool, "PATIENCE_SECONDS", 0.1 if unkillable else 5.0)
+    for module in ("pool", "process"):
+        monkeypatch.setattr(f"genretagd.workers.{module}.PATIENCE_SECONDS", 0.1 if unkillable else 5.0)
     try:
         worker.read_genres(track)
         process = worker._process
@@ -361,6 +362,6 @@ def test_a_long_line_is_sent_whole_though_the_pipe_takes_pieces():
             return min(7, len(data))
 
     pipe = Reluctant()
-    _send(pipe, b"a line of more than seven bytes\n")
+    send(pipe, b"a line of more than seven bytes\n")
 
     assert pipe.taken == b"a line of more than seven bytes\n"
