@@ -6,7 +6,7 @@ import json
 import sys
 import time
 from collections import Counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from genretagd.domain import Outcome, Status
 from genretagd.errors import EXIT_OK, EXIT_SOME_FAILED
@@ -65,6 +65,8 @@ def _ranking(outcome: Outcome) -> str:
 class Reporter:
     """Prints outcomes as they come, keeps count, and says at the end what became of all.
 
+    Use it as a context manager: a bar that is not taken away leaves the terminal without its cursor.
+
     Parameters
     ----------
     total : int
@@ -80,6 +82,13 @@ class Reporter:
         self._reasons: Counter[tuple[Status, str]] = Counter()
         self._started = self._said = time.monotonic()
         self._bar = _Bar(total) if sys.stderr.isatty() and total > 1 else None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        if self._bar:
+            self._bar.close()
 
     def outcome(self, outcome: Outcome) -> None:
         """Print one outcome and count it."""

@@ -33,13 +33,13 @@ def predict(
         pool.start_one()  # starts up while we look for the tracks
         tracks = list(named_tracks(paths, settings, problems.append))
         warn_of_labels(pool, tracks, policy_for)
-        reporter = Reporter(len(tracks), as_json=json)
-        for problem in problems:
-            reporter.outcome(problem)
-        status = run(
-            [[track] for track in tracks],
-            pool,
-            lambda worker, unit: [listen(path, worker, policy_for) for path in unit],
-            reporter,
-        )
+        with Reporter(len(tracks), as_json=json) as reporter:
+            for problem in problems:
+                reporter.outcome(problem)
+            status = run(
+                [[track] for track in tracks],
+                pool,
+                lambda worker, unit: [listen(path, worker, policy_for) for path in unit],
+                reporter,
+            )
     raise typer.Exit(status)

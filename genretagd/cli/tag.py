@@ -82,7 +82,7 @@ def _tag(
         problems: list[Outcome] = []
         tracks = list(named_tracks(paths, config, problems.append))
         warn_of_labels(pool, tracks, policy_for)
-        reporter = Reporter(len(tracks), as_json=as_json)
+        reporter = stack.enter_context(Reporter(len(tracks), as_json=as_json))
         for problem in problems:
             reporter.outcome(problem)
         return run(in_units(tracks, is_album), pool, handle, reporter)

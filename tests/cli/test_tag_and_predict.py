@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import os
 import shutil
-import signal
 import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 from mutagen.id3 import ID3, TCON
 
-from genretagd.cli.running import in_units
 from genretagd.domain import Provenance, WriteOptions
 from genretagd.tagging.store import FileTagStore
 
@@ -72,16 +69,6 @@ def test_names_and_tags_that_would_steer_a_terminal_are_shown_escaped(genretagd,
     for text in shown:
         assert "\x1b" not in text
         assert "a\\nkept \\x1b[2J.mp3" in text
-
-
-def test_an_album_s_tracks_are_one_unit_however_they_are_mixed():
-    tracks = [Path("a/1.mp3"), Path("b/1.mp3"), Path("c/1.mp3"), Path("a/2.mp3"), Path("b/2.mp3")]
-
-    units = in_units(tracks, lambda track: track.parent != Path("b"))
-
-    assert [[str(track) for track in unit] for unit in units] == [
-        ["a/1.mp3", "a/2.mp3"], ["b/1.mp3"], ["c/1.mp3"], ["b/2.mp3"],
-    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("command", [("predict",), ("tag", "--dry-run")], ids=["predict", "tag"])
@@ -342,27 +329,6 @@ def test_neither_predict_nor_tag_imports_a_training_library(repository, album):
     )
 
     assert done.stdout.strip() == "[]"
-
-
-def test_ctrl_c_stops_between_files_with_a_summary_and_130(album, repository):
-    for number in range(200):
-        shutil.copyfile(album / "mp3.mp3", album / f"{number:03}.mp3")
-    command = [sys.executable, "-m", "genretagd", "tag", str(album), "--min-confidence=0", "--workers=1"]
-    process = subprocess.Popen(
-        [*command, f"--model={repository / 'tests/data/tiny-bundle'}"],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
-    assert process.stdout is not None
-    assert process.stdout.readline().startswith("tagged")
-    process.send_signal(signal.SIGINT)
-    started = time.monotonic()
-    out, err = process.communicate(timeout=30)
-
-    assert process.returncode == 130
-    assert time.monotonic() - started < 10
-    assert "stopping after the tracks in hand" in err
-    assert "tracks in" in out
-    assert len(list(album.iterdir())) == 203
 
 
 def test_ctrl_c_before_anything_has_begun_is_130_without_a_traceback(genretagd, monkeypatch, album):

@@ -1,0 +1,64 @@
+"""How a run over many tracks is paced, stopped and shown."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pty
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from genretagd.cli.running import in_units
+
+
+def test_an_album_s_tracks_are_one_unit_however_they_are_mixed():
+    tracks = [Path("a/1.mp3"), Path("b/1.mp3"), Path("c/1.mp3"), Path("a/2.mp3"), Path("b/2.mp3")]
+
+    units = in_units(tracks, lambda track: track.parent != Path("b"))
+
+    assert [[str(track) for track in unit] for unit in units] == [
+        ["a/1.mp3", "a/2.mp3"], ["b/1.mp3"], ["c/1.mp3"], ["b/2.mp3"],
+    ]  # fmt: skip
+
+
+def test_ctrl_c_stops_between_files_with_a_summary_and_130(album, repository):
+    for number in range(200):
+        shutil.copyfile(album / "mp3.mp3", album / f"{number:03}.mp3")
+    command = [sys.executable, "-m", "genretagd", "tag", str(album), "--min-confidence=0", "--workers=1"]
+    process = subprocess.Popen(
+        [*command, f"--model={repository / 'tests/data/tiny-bundle'}"],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert process.stdout is not None
+    assert process.stdout.readline().startswith("tagged")
+    process.send_signal(signal.SIGINT)
+    started = time.monotonic()
+    out, err = process.communicate(timeout=30)
+
+    assert process.returncode == 130
+    assert time.monotonic() - started < 10
+    assert "stopping after the tracks in hand" in err
+    assert "tracks in" in out
+    assert len(list(album.iterdir())) == 203
+
+
+def test_however_a_run_ends_the_terminal_has_its_cursor_back(album, repository):
+    def shown(*arguments):
+        ours, theirs = pty.openpty()
+        command = [sys.executable, "-m", "genretagd", "predict", str(album), *arguments]
+        process = subprocess.Popen(
+            command, stdout=subprocess.DEVNULL, stderr=theirs, env={**os.environ, "TERM": "xterm"}
+        )
+        os.close(theirs)
+        text = b""
+        with os.fdopen(ours, "rb", buffering=0) as terminal, contextlib.suppress(OSError):  # EIO at the end
+            while found := terminal.read(4096):
+                text += found
+        return process.wait(), text.count(b"\x1b[?25l"), text.count(b"\x1b[?25h")
+
+    assert shown(f"--model={repository / 'tests/data/tiny-bundle'}") == (0, 1, 1)
+    assert shown("--model=nowhere") == (3, 1, 1)
