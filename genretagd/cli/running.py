@@ -20,6 +20,9 @@ from genretagd.workers.service import WorkerSettings
 
 Handle = Callable[[Worker, Sequence[Path]], list[Outcome]]
 
+AHEAD = 16
+"""So many units per worker are begun or wait while the first is in hand: a slow one leaves no worker idle."""
+
 
 def make_pool(config: Config, *, spare: Popen[bytes] | None = None) -> WorkerPool:
     """Return the pool of workers that a configuration describes; none but the spare one is started yet."""
@@ -73,7 +76,7 @@ def run(units: Sequence[Sequence[Path]], pool: WorkerPool, handle: Handle, repor
                 return handle(worker, unit)
 
         try:
-            for outcomes in _in_order(units, threads, handled, waiting, ahead=pool.count):
+            for outcomes in _in_order(units, threads, handled, waiting, ahead=AHEAD * pool.count):
                 for outcome in outcomes:
                     reporter.outcome(outcome)
         except BaseException:

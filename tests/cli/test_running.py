@@ -9,10 +9,14 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
-from genretagd.cli.running import in_units
+from genretagd.cli.output import Reporter
+from genretagd.cli.running import in_units, run
+from genretagd.domain import Outcome, Status
 
 
 def test_an_album_s_tracks_are_one_unit_however_they_are_mixed():
@@ -23,6 +27,25 @@ def test_an_album_s_tracks_are_one_unit_however_they_are_mixed():
     assert [[str(track) for track in unit] for unit in units] == [
         ["a/1.mp3", "a/2.mp3"], ["b/1.mp3"], ["c/1.mp3"], ["b/2.mp3"],
     ]  # fmt: skip
+
+
+def test_a_slow_track_leaves_the_other_workers_no_time_to_idle():
+    slow, others = Path("slow.mp3"), [Path(f"{number}.mp3") for number in range(20)]
+    enough = threading.Event()
+    handled = []
+
+    def handle(_worker, unit):
+        if unit == [slow]:
+            assert enough.wait(timeout=10)
+        handled.append(unit[0])
+        if len(handled) == len(others):
+            enough.set()
+        return [Outcome(unit[0], Status.KEPT)]
+
+    pool = SimpleNamespace(count=2, worker=contextlib.nullcontext, kill=lambda: None)
+
+    assert run([[path] for path in (slow, *others)], pool, handle, Reporter(21, as_json=True)) == 0
+    assert handled[-1] == slow
 
 
 def test_ctrl_c_stops_between_files_with_a_summary_and_130(album, repository):
