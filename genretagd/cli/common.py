@@ -102,12 +102,32 @@ def warn_of_labels(pool: WorkerPool, tracks: Iterable[Path], policy_for: FolderP
 
 
 def ledger_path(config: Config) -> Path:
-    """Return the file of the ledger: the configured one, or the user's own state directory."""
+    """Return the file of the ledger: the configured one, or that in the user's own state directory.
+
+    Raises
+    ------
+    UsageError
+        None is configured, and the user has no home.
+    """
     if config.ledger.ledger is not None:
         return config.ledger.ledger
     import platformdirs
 
-    return Path(platformdirs.user_state_dir("genretagd")) / "ledger.sqlite3"
+    return users_own(platformdirs.user_state_dir, else_name="a file with --ledger") / "ledger.sqlite3"
+
+
+def users_own(directory: Callable[[str], str], *, else_name: str) -> Path:
+    """Return our directory of a kind that platformdirs knows, which mostly lies in the user's home.
+
+    Raises
+    ------
+    UsageError
+        The user has no home.
+    """
+    try:
+        return Path(directory("genretagd"))
+    except RuntimeError as exc:
+        raise UsageError(f"the user has no home directory, set HOME or name {else_name}") from exc
 
 
 def named_tracks(paths: Iterable[Path], config: Config, problem: Callable[[Outcome], None]) -> Iterator[Path]:
@@ -125,15 +145,19 @@ def named_tracks(paths: Iterable[Path], config: Config, problem: Callable[[Outco
     Raises
     ------
     UsageError
-        A named path is not there; said before the first track is touched.
+        A named path is not there, or out of reach; said before the first track is touched.
     """
     named = list(paths)
     for path in named:
-        if not os.path.lexists(path):
-            raise UsageError(f"{path}: no such file or directory, check the spelling")
+        try:
+            path.lstat()
+        except (FileNotFoundError, NotADirectoryError) as exc:
+            raise UsageError(f"{path}: no such file or directory, check the spelling") from exc
+        except OSError as exc:
+            raise UsageError(f"{path}: cannot be looked at: {exc.strerror}") from exc
     seen: set[Path] = set()
     for path in named:
-        for track in _tracks_below(path, config, problem) if path.is_dir() else (path,):
+        for track in _tracks_below(path, config, problem) if os.path.isdir(path) else (path,):  # noqa: PTH112
             if track not in seen:
                 seen.add(track)
                 yield track

@@ -178,7 +178,9 @@ def spectrogram_cache(given: Path | None) -> Path:
         return given
     import platformdirs
 
-    return Path(platformdirs.user_cache_dir("genretagd")) / "spectrograms"
+    from genretagd.cli.common import users_own
+
+    return users_own(platformdirs.user_cache_dir, else_name="a directory with --cache") / "spectrograms"
 
 
 def command_line() -> str:

@@ -34,18 +34,30 @@ def find_config(explicit: Path | None, environment: Mapping[str, str]) -> Path |
     Raises
     ------
     ConfigError
-        A file that was named is not there.
+        A file that was named is not there, or it cannot be told whether there is one.
     """
     for origin, named in (("--config", explicit), (CONFIG_VARIABLE, environment.get(CONFIG_VARIABLE))):
         if named:
-            path = Path(named).expanduser()
-            if not path.is_file():
+            path = Path(os.path.expanduser(named))  # noqa: PTH111 - "~nobody" too
+            if not _is_file(path):
                 raise ConfigError([f"{path}: no such configuration file, check {origin}"])
             return path
     import platformdirs  # noqa: PLC0415 - only where no file was named
 
-    path = Path(platformdirs.user_config_dir("genretagd")) / "config.toml"
-    return path if path.is_file() else None
+    try:
+        path = Path(platformdirs.user_config_dir("genretagd")) / "config.toml"
+    except RuntimeError:  # no home, so nothing in it
+        return None
+    return path if _is_file(path) else None
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return stat.S_ISREG(path.stat().st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError as exc:
+        raise ConfigError([f"{path}: cannot be looked at: {exc.strerror}"]) from exc
 
 
 def load_config(

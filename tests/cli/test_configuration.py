@@ -12,7 +12,9 @@ from typing import Any
 import pytest
 
 from genretagd.cli.common import configuration
+from genretagd.cli.training import spectrogram_cache
 from genretagd.config import Config, RootConfig
+from genretagd.errors import UsageError
 
 FILE = """
 [model]
@@ -58,6 +60,35 @@ def test_the_default_bundle_has_no_place_and_one_of_a_home_is_there(
     monkeypatch.setenv("HOME", str(home))
     assert read(home / "config.toml", bundle="default").model.bundle == "default"
     assert read(home / "config.toml", bundle="~/mine").model.bundle == str(home / "mine")
+
+
+def test_who_has_no_home_is_told_what_to_name_instead(genretagd, album, monkeypatch, tmp_path):
+    def nobody(_number: int) -> None:
+        raise KeyError
+
+    for variable in ("HOME", "XDG_CONFIG_HOME", "XDG_STATE_HOME", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(variable)
+    monkeypatch.setattr("pwd.getpwuid", nobody)
+
+    assert genretagd("predict", album).status == 0
+    refused = genretagd("tag", album)
+    assert (refused.status, refused.err) == (
+        2,
+        "genretagd: the user has no home directory, set HOME or name a file with --ledger\n",
+    )
+    assert genretagd("tag", album, "--ledger", tmp_path / "ledger.sqlite3").status == 0
+    with pytest.raises(UsageError, match="--cache"):
+        spectrogram_cache(None)
+
+
+@pytest.mark.parametrize("option", [(), ("--config",)], ids=["track", "configuration"])
+def test_what_cannot_be_looked_at_is_not_said_to_be_missing(genretagd, album, option):
+    (album / "loop").symlink_to("loop")
+
+    result = genretagd("tag", album, *option, album / "loop" / "x")
+
+    assert result.status == 2
+    assert "loop/x: cannot be looked at: " in result.err
 
 
 def test_a_directory_to_watch_is_not_looked_at_by_the_command_line_since_a_look_may_hang(

@@ -50,6 +50,8 @@ def test_the_file_is_the_named_one_then_the_variable_s_then_the_user_s_own(tmp_p
 def test_a_named_file_that_is_not_there_is_an_error(tmp_path):
     with pytest.raises(ConfigError, match=r"nowhere\.toml: no such configuration file, check --config"):
         load_config(tmp_path / "nowhere.toml", environment={})
+    with pytest.raises(ConfigError, match=r"~nobody-of-this-name/c: no such configuration file"):
+        load_config(Path("~nobody-of-this-name/c"), environment={})
 
 
 def test_all_problems_are_told_at_once_with_line_key_and_hint(tmp_path):
