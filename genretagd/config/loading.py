@@ -128,6 +128,10 @@ def _read(
     except tomli.TOMLDecodeError as exc:
         problems.append(f"{path}: not valid TOML: {exc}")
         return config
+    except UnicodeDecodeError as exc:
+        line = exc.object.count(b"\n", 0, exc.start) + 1
+        problems.append(f"{path}:{line}: is not UTF-8 text, save it as UTF-8")
+        return config
     except (OSError, ValueError) as exc:
         problems.append(f"{path}: cannot be read: {getattr(exc, 'strerror', None) or exc}")
         return config
@@ -184,14 +188,9 @@ class _DocumentReader:
                 return self._tables[name](table)
             return self._problem(name, what=f"must be an array of tables, written [[{name}]]")
         if name == "genres":
-            try:
-                names = convert(table, Mapping[str, str])
-            except NotConvertible as exc:
-                return self._problem(name, what=str(exc))
-            for label, given in names.items():
-                if wrong := unfit_name(given):
-                    self._problem(name, label, what=wrong)
-            return {**self._config.genres, **names}
+            if isinstance(table, Mapping):
+                return {**self._config.genres, **self._genres(table)}
+            return self._problem(name, what="must be a table, written [genres]")
         if name in self._sections:
             if isinstance(table, Mapping):
                 return self._section(name, table)
@@ -212,6 +211,18 @@ class _DocumentReader:
     def _section(self, name: str, table: Mapping[str, Any]) -> Any:
         found = self._options(table, SECTIONS[name], name)
         return dataclasses.replace(getattr(self._config, name), **found)
+
+    def _genres(self, table: Mapping[str, Any]) -> dict[str, str]:
+        names = {}
+        for label, given in table.items():
+            try:
+                names[label] = convert(given, str)
+            except NotConvertible as exc:
+                self._problem("genres", label, what=str(exc))
+            else:
+                if wrong := unfit_name(given):
+                    self._problem("genres", label, what=wrong)
+        return names
 
     def _roots(self, tables: Sequence[Mapping[str, Any]]) -> tuple[RootConfig, ...]:
         roots = []
