@@ -161,4 +161,5 @@ def _quoted(value: Any) -> str:
     text = ", ".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
     if text and all(c.isprintable() and c not in ' "=\\' for c in text):
         return text
-    return json.dumps(text)
+    letters = (c if c.isprintable() and c not in '"\\' else json.dumps(c)[1:-1] for c in text)
+    return f'"{"".join(letters)}"'

@@ -45,6 +45,12 @@ def test_logfmt_quotes_what_needs_it_and_nothing_else(lines):
     assert r'status=tagged path="/m/a \"b\" c.mp3" before="" after="Rock, Pop"' in written()[0]
 
 
+def test_logfmt_leaves_letters_of_every_language_as_they_are(lines):
+    written = lines("logfmt")
+    logs.say("info", "tagged", event="track", fields={"path": "/m/Björk - Jóga/東京 ☃\x85.mp3"})
+    assert r'path="/m/Björk - Jóga/東京 ☃\u0085.mp3"' in written()[0]
+
+
 @pytest.mark.parametrize("log_format", ["human", "logfmt", "json"])
 def test_one_event_is_one_line_whatever_is_in_a_file_name(lines, log_format):
     written = lines(log_format)
