@@ -6,21 +6,24 @@ BIN := $(VENV)/bin
 MUSIC ?=
 ARGS ?=
 
+# A variable as one word of the shell, whatever is in it (A$AP Rocky); few shells expand the tilde in MUSIC=~/Music.
+as_typed = $(subst '~/,~/','$(subst ','\'',$(value $1))')
+
 .PHONY: help tag predict train test check lint format clean
 
 help: ## show the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 tag: $(VENV)/.base ## tag a folder of music: make tag MUSIC=path/to/album
-	@test -n "$(MUSIC)" || { echo 'make tag: no music named, write make tag MUSIC=path/to/album' >&2; exit 2; }
-	@$(BIN)/genretagd tag $(ARGS) "$(MUSIC)"
+	@test -n $(call as_typed,MUSIC) || { echo 'make tag: no music named, write make tag MUSIC=path/to/album' >&2; exit 2; }
+	@$(BIN)/genretagd tag $(ARGS) $(call as_typed,MUSIC)
 
 predict: $(VENV)/.base ## show what a folder of music sounds like; changes nothing
-	@test -n "$(MUSIC)" || { echo 'make predict: no music named, write make predict MUSIC=path/to/album' >&2; exit 2; }
-	@$(BIN)/genretagd predict $(ARGS) "$(MUSIC)"
+	@test -n $(call as_typed,MUSIC) || { echo 'make predict: no music named, write make predict MUSIC=path/to/album' >&2; exit 2; }
+	@$(BIN)/genretagd predict $(ARGS) $(call as_typed,MUSIC)
 
 train: $(VENV)/.train ## train a model: make train DATASET=path/to/dataset BUNDLE=path/to/bundle
-	@$(BIN)/genretagd train $(ARGS) "$(DATASET)" -o "$(BUNDLE)"
+	@$(BIN)/genretagd train $(ARGS) $(call as_typed,DATASET) -o $(call as_typed,BUNDLE)
 
 test: $(VENV)/.test ## run all tests
 	$(BIN)/python -m pytest $(ARGS)
