@@ -21,7 +21,9 @@ from tag_cases import CASES
 
 
 def main() -> None:
-    wanted = set(sys.argv[1:])
+    wanted, known = set(sys.argv[1:]), {case.id for case in CASES}
+    if wanted - known:
+        sys.exit(f"no such case: {', '.join(sorted(wanted - known))}; there are: {', '.join(sorted(known))}")
     injected: collections.Counter[str] = collections.Counter()
     by_mode: collections.Counter[str] = collections.Counter()
     started = time.monotonic()

@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import itertools
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -77,3 +79,10 @@ def test_a_fault_that_is_not_reached_changes_nothing_of_the_outcome(tmp_path: Pa
     subject = Subject(BY_ID["flac"], tmp_path)
     assert subject.try_fault(subject.operations, "EIO") == ""
     assert subject.path.read_bytes() == subject.new
+
+
+def test_faults_into_a_kind_of_file_that_there_is_not_prove_nothing(repository: Path) -> None:
+    script = repository / "benchmarks" / "faults.py"
+    done = subprocess.run([sys.executable, script, "flak"], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("no such case: flak; there are: aac, ")
