@@ -42,9 +42,6 @@ def main() -> NoReturn:
     except KeyboardInterrupt:
         print("genretagd: interrupted", file=sys.stderr)
         status = EXIT_INTERRUPTED
-    except BrokenPipeError:
-        sys.stderr.close()
-        status = EXIT_SOME_FAILED
     except (GenretagdError, OSError) as exc:
         status = _told(exc)
     if spare is not None and spare.poll() is None:  # nobody needed it

@@ -69,6 +69,17 @@ def test_ctrl_c_stops_between_files_with_a_summary_and_130(album, repository):
     assert len(list(album.iterdir())) == 203
 
 
+def test_who_reads_no_further_ends_the_run_without_a_word(album, repository):
+    command = [sys.executable, "-m", "genretagd", "predict", str(album)]
+    process = subprocess.Popen(
+        [*command, f"--model={repository / 'tests/data/tiny-bundle'}"],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    process.stdout.close()
+
+    assert (process.communicate()[1], process.wait()) == ("", 1)
+
+
 def test_however_a_run_ends_the_terminal_has_its_cursor_back(album, repository):
     def shown(*arguments):
         ours, theirs = pty.openpty()
