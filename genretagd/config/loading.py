@@ -158,7 +158,7 @@ def _text(path: Path) -> str:
         found = file.read(LONGEST_FILE + 1)
     if len(found) > LONGEST_FILE:
         raise ValueError(f"longer than {LONGEST_FILE >> 20} MiB")
-    return found.decode("utf-8-sig").replace("\r\n", "\n")
+    return found.decode("utf-8-sig")
 
 
 class _DocumentReader:

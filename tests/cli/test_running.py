@@ -14,9 +14,14 @@ import time
 from pathlib import Path
 from types import SimpleNamespace
 
+import pytest
+
 from genretagd.cli.output import Reporter
-from genretagd.cli.running import in_units, run
+from genretagd.cli.running import in_units, make_pool, run
+from genretagd.config import Config
+from genretagd.config.schema import ModelConfig, WorkConfig
 from genretagd.domain import Outcome, Status
+from genretagd.workers.service import WorkerSettings
 
 
 def test_an_album_s_tracks_are_one_unit_however_they_are_mixed():
@@ -48,9 +53,10 @@ def test_a_slow_track_leaves_the_other_workers_no_time_to_idle():
     assert handled[-1] == slow
 
 
-def test_ctrl_c_stops_between_files_with_a_summary_and_130(album, repository):
-    for number in range(200):
-        shutil.copyfile(album / "mp3.mp3", album / f"{number:03}.mp3")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_stops_between_files_with_a_summary_and_130(album, repository, number):
+    for copy in range(200):
+        shutil.copyfile(album / "mp3.mp3", album / f"{copy:03}.mp3")
     command = [sys.executable, "-m", "genretagd", "tag", str(album), "--min-confidence=0", "--workers=1"]
     process = subprocess.Popen(
         [*command, f"--model={repository / 'tests/data/tiny-bundle'}"],
@@ -58,7 +64,7 @@ def test_ctrl_c_stops_between_files_with_a_summary_and_130(album, repository):
     )  # fmt: skip
     assert process.stdout is not None
     assert process.stdout.readline().startswith("tagged")
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     started = time.monotonic()
     out, err = process.communicate(timeout=30)
 
@@ -67,6 +73,34 @@ def test_ctrl_c_stops_between_files_with_a_summary_and_130(album, repository):
     assert "stopping after the tracks in hand" in err
     assert "tracks in" in out
     assert len(list(album.iterdir())) == 203
+
+
+def test_a_second_ctrl_c_waits_for_no_track():
+    killed = threading.Event()
+
+    def handle(_worker, _unit):
+        asked = signal.getsignal(signal.SIGINT)
+        os.kill(os.getpid(), signal.SIGINT)
+        while not asked.__self__.asked:
+            time.sleep(0.001)
+        os.kill(os.getpid(), signal.SIGINT)
+        assert killed.wait(timeout=10)
+        return []
+
+    pool = SimpleNamespace(count=1, worker=contextlib.nullcontext, kill=killed.set)
+
+    with pytest.raises(KeyboardInterrupt):
+        run([[Path("slow.mp3")]], pool, handle, Reporter(1, as_json=True))
+    assert killed.is_set()
+
+
+def test_the_workers_are_as_the_configuration_says(monkeypatch):
+    made = []
+    monkeypatch.setattr("genretagd.cli.running.WorkerPool", lambda *args, **named: made.append((args, named)))
+
+    make_pool(Config(ModelConfig("mine", 2), work=WorkConfig(workers=3, track_seconds=4.0, nice=5)))
+
+    assert made == [((3, WorkerSettings("mine", 2, 5)), {"track_seconds": 4.0, "spare": None})]
 
 
 def test_who_reads_no_further_ends_the_run_without_a_word(album, repository):

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import socket
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -139,6 +141,23 @@ def test_a_dry_run_shows_before_and_after_and_changes_nothing(genretagd, album, 
     assert not list(home_of_its_own.rglob("ledger*"))
 
 
+def test_what_is_older_than_the_retention_is_forgotten_by_the_next_run(
+    genretagd, album, monkeypatch, tmp_path
+):
+    place = tmp_path / "ledger.sqlite3"
+    monkeypatch.setenv("GENRETAGD_LEDGER", str(place))
+    genretagd("tag", album, "--min-confidence", 0)
+    with contextlib.closing(sqlite3.connect(place)) as ledger, ledger:
+        ledger.execute("UPDATE changes SET at = at - 3 * 86400")
+
+    found = []
+    for days in ("4", "2"):
+        monkeypatch.setenv("GENRETAGD_RETENTION_DAYS", days)
+        genretagd("tag", album)
+        found.append(len(genretagd("history", album / "mp3.mp3", "--json").objects))
+    assert found == [1, 0]
+
+
 def test_labels_are_written_under_the_names_the_user_gave_them(genretagd, album):
     names = [f"--genre={label}=Mine" for label in ("Classical", "Jazz", "Metal", "Rock", "Pop")]
 
@@ -251,27 +270,27 @@ def test_a_ledger_that_cannot_be_looked_for_is_told_without_a_traceback(genretag
 
 
 @pytest.mark.parametrize(
-    ("arguments", "status", "message"),
+    ("arguments", "message"),
     [
-        (["tag", "nowhere"], 2, "nowhere: no such file or directory"),
-        (["tag", ".", "--min-confidence", "2"], 2, "--min-confidence: must be between 0 and 1"),
-        (["tag", ".", "--config", "none.toml"], 2, "none.toml: no such configuration file"),
-        (["tag", ".", "--genre", "Rock"], 2, "--genre: must be LABEL=NAME"),
-        (["status", "--ledger", ""], 2, '--ledger: must be a path, not ""'),
-        (["status", "--config", ""], 2, "is empty, name a file"),
-        (["tag", ".", "--bundle", ""], 2, '--bundle: must be a path or "default", not ""'),
-        (["tag", ".", "--existing", "kep"], 2, "keep"),
-        (["frobnicate"], 2, "frobnicate"),
+        (["tag", "nowhere"], "nowhere: no such file or directory"),
+        (["tag", ".", "--min-confidence", "2"], "--min-confidence: must be between 0 and 1"),
+        (["tag", ".", "--config", "none.toml"], "none.toml: no such configuration file"),
+        (["tag", ".", "--genre", "Rock"], "--genre: must be LABEL=NAME"),
+        (["status", "--ledger", ""], '--ledger: must be a path, not ""'),
+        (["status", "--config", ""], "is empty, name a file"),
+        (["tag", ".", "--bundle", ""], '--bundle: must be a path or "default", not ""'),
+        (["tag", ".", "--existing", "kep"], "keep"),
+        (["frobnicate"], "frobnicate"),
     ],
 )
 def test_a_wrong_command_line_says_what_is_wrong_and_exits_with_2(
-    genretagd, arguments, status, message, tmp_path
+    genretagd, arguments, message, tmp_path, monkeypatch
 ):
-    os.chdir(tmp_path)
+    monkeypatch.chdir(tmp_path)
 
     result = genretagd(*arguments)
 
-    assert result.status == status
+    assert result.status == 2
     assert message in result.err
     assert "Traceback" not in result.err
 

@@ -1,0 +1,36 @@
+"""Which tracks a command takes of what was named."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+
+def names(result):
+    return [Path(track["path"]).name for track in result.objects]
+
+
+def test_a_track_that_is_named_several_times_is_taken_once(genretagd, album):
+    assert names(genretagd("predict", album / "mp3.mp3", album, album, "--json")) == [
+        "mp3.mp3",
+        "aac.m4a",
+        "flac.flac",
+    ]
+
+
+def test_what_matches_a_pattern_is_passed_over(genretagd, album):
+    assert names(genretagd("predict", album, "--ignore", "*.mp3", "--ignore", "/aac.*", "--json")) == [
+        "flac.flac"
+    ]
+
+
+@pytest.mark.parametrize(("flag", "found"), [("--symlinks", 4), ("--no-symlinks", 2)])
+def test_links_are_followed_where_that_is_asked_for(genretagd, album, tmp_path, flag, found):
+    (tmp_path / "elsewhere").mkdir()
+    (album / "aac.m4a").rename(tmp_path / "elsewhere" / "aac.m4a")
+    (album / "more").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "one.flac").write_bytes((album / "flac.flac").read_bytes())
+    (album / "link.flac").symlink_to(tmp_path / "one.flac")
+
+    assert len(genretagd("predict", album, flag, "--json").objects) == found
