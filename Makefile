@@ -23,6 +23,8 @@ predict: $(VENV)/.base ## show what a folder of music sounds like; changes nothi
 	@$(BIN)/genretagd predict $(ARGS) $(call as_typed,MUSIC)
 
 train: $(VENV)/.train ## train a model: make train DATASET=path/to/dataset BUNDLE=path/to/bundle
+	@test -n $(call as_typed,DATASET) && test -n $(call as_typed,BUNDLE) || \
+		{ echo 'make train: write make train DATASET=path/to/dataset BUNDLE=path/to/bundle' >&2; exit 2; }
 	@$(BIN)/genretagd train $(ARGS) $(call as_typed,DATASET) -o $(call as_typed,BUNDLE)
 
 test: $(VENV)/.test ## run all tests
