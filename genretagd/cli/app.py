@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from typing import Annotated, Any
 
@@ -10,6 +11,7 @@ import typer
 from typer.core import TyperGroup
 
 from genretagd import __version__
+from genretagd.config.loading import unknown_variables
 from genretagd.errors import EXIT_INTERRUPTED
 
 COMMANDS = (
@@ -27,10 +29,12 @@ COMMANDS = (
 
 
 class Commands(TyperGroup):
-    """The group of all commands, which says that one was interrupted; of itself typer says nothing."""
+    """The group of all commands, which says what concerns each: that a variable sets nothing, or Ctrl-C."""
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command that was named."""
+        for variable in unknown_variables(os.environ):
+            print(f"genretagd: {variable}: no option has this variable, it sets nothing", file=sys.stderr)
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt:

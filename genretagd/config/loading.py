@@ -25,6 +25,7 @@ from genretagd.errors import ConfigError
 
 CONFIG_VARIABLE = "GENRETAGD_CONFIG"
 PREFIX = "GENRETAGD_"
+NOT_OPTIONS: Final = frozenset({CONFIG_VARIABLE, "GENRETAGD_PLUGIN_STATE", "GENRETAGD_WORKER_STDERR"})
 LONGEST_FILE: Final = 1 << 20
 
 
@@ -288,6 +289,12 @@ def _from_environment(environment: Mapping[str, str], problems: list[str]) -> di
             except NotConvertible as exc:
                 problems.append(f"{variable}: {exc}")
     return values
+
+
+def unknown_variables(environment: Mapping[str, str]) -> list[str]:
+    """Return the variables that are called like ours and set nothing, as that of a misspelt option does."""
+    known = {PREFIX + name.upper() for kind in SECTIONS.values() for name in option_types(kind)}
+    return sorted(name for name in environment.keys() - known - NOT_OPTIONS if name.startswith(PREFIX))
 
 
 def _apply(config: Config, values: Mapping[str, Any], prefix: str, problems: list[str]) -> Config:

@@ -91,6 +91,21 @@ def test_what_cannot_be_looked_at_is_not_said_to_be_missing(genretagd, album, op
     assert "loop/x: cannot be looked at: " in result.err
 
 
+@pytest.mark.parametrize("command", [["status"], ["plugins", "retry"]], ids=" ".join)
+def test_a_variable_that_is_called_like_ours_and_sets_nothing_is_warned_of_once(
+    genretagd, monkeypatch, command
+):
+    for name in ("MODEL", "MIN_CONFIDENCE", "PLUGIN_STATE", "WORKER_STDERR"):
+        monkeypatch.setenv(f"GENRETAGD_{name}", "1")
+
+    result = genretagd(*command)
+
+    assert (result.status, result.err) == (
+        0,
+        "genretagd: GENRETAGD_MODEL: no option has this variable, it sets nothing\n",
+    )
+
+
 def test_a_directory_to_watch_is_not_looked_at_by_the_command_line_since_a_look_may_hang(
     genretagd: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
