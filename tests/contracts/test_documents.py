@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import typer
+from typer.testing import CliRunner
 
 from genretagd.cli.app import COMMANDS, app
 
@@ -49,8 +50,10 @@ def test_every_command_line_in_the_documents_has_a_command_and_flags_that_exist(
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_every_command_of_the_list_exists(name):
-    assert name in typer.main.get_command(app).commands
+def test_help_says_of_every_command_in_a_sentence_what_it_does(name):
+    shown = CliRunner().invoke(app, ["--help"], terminal_width=200).output
+
+    assert re.search(rf"^  {name} +[A-Z].+[.]$", shown, re.MULTILINE)
 
 
 def test_every_make_target_in_the_documents_exists():
