@@ -1,4 +1,4 @@
-"""What ``genretagd status`` says of action plugins."""
+"""What ``genretagd status`` says of daemons, their files and their action plugins."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from genretagd.cli.status import _ledger, _lines, _report
 from genretagd.daemon.lock import InstanceLock
@@ -57,6 +59,47 @@ def test_a_file_s_name_cannot_add_a_line_or_steer_the_terminal() -> None:
     found = _lines({"daemons": [daemon() | {"last": [file]}], "ledger": ledger})
     assert all(line.isprintable() for line in found)
     assert "/m/\\x1b[31ma\\nlast.mp3: corrupt" in found[1]
+
+
+def test_a_tagged_file_is_shown_with_its_genres_and_what_is_wrong_with_the_daemon_in_words() -> None:
+    file = {"at": NOW, "status": "tagged", "path": "/m/a.mp3", "reason": None, "genres": ["Rock", "Pop"]}
+    ledger: dict[str, Any] = {"path": "l", "files": {}, "failures": {}, "plugins": {}, "problem": None}
+    found = _lines({"daemons": [daemon() | {"last": [file], "problem": "disk full"}], "ledger": ledger})
+    assert found[1] == "problem  disk full"
+    assert found[2].endswith(" ago  tagged   /m/a.mp3: Rock, Pop")
+
+
+@pytest.mark.parametrize(("state", "told"), [("stopping", "stopped"), ("running", "ended unexpectedly")])
+def test_daemons_that_run_are_told_else_how_the_last_one_ended(tmp_path: Path, state: str, told: str) -> None:
+    def first_words() -> list[str]:
+        return [line.partition(",")[0] for line in _lines(_report(tmp_path / "l")) if "running" in line]
+
+    def begun(root: str, at: float) -> InstanceLock:
+        lock = InstanceLock(tmp_path / "instances", [root])
+        status = status_object(
+            state=state, pid=os.getpid(), version="1", started_at=NOW, updated_at=at, roots=[],
+            queue=dict.fromkeys(("settling", "waiting", "in_hand", "later"), 0), plugins=[],
+            summary=Stats().summary(), bundle="b", ledger=str(tmp_path / "l"),
+        )  # fmt: skip
+        write_status(lock.status_file, status)
+        return lock
+
+    locks = begun("/a", NOW), begun("/b", NOW + 1)
+    assert first_words() == [f"running: process {os.getpid()}"] * 2
+    locks[1].release()
+    assert first_words() == [f"running: process {os.getpid()}"]
+    locks[0].release()
+    assert first_words() == [f"not running: {told}"]
+    (last,) = _report(tmp_path / "l")["daemons"]
+    assert last["named"] == ("/b",)
+
+
+def test_a_damaged_ledger_is_told_and_the_rest_all_the_same(genretagd, tmp_path: Path) -> None:
+    (tmp_path / "ledger").write_bytes(b"no database at all" * 100)
+    found = genretagd("status", "--ledger", tmp_path / "ledger")
+    assert found.status == 0
+    assert found.out.startswith("not running")
+    assert "ledger: the ledger is damaged" in found.out
 
 
 def test_what_plugins_are_still_to_be_told_is_counted_when_the_daemon_is_down(tmp_path: Path) -> None:

@@ -213,11 +213,23 @@ def test_a_dry_run_says_what_would_come_back(track: Path, ledger: Path) -> None:
     assert track.read_bytes() == before
 
 
+def test_history_tells_what_failed_and_what_was_cut_short(track: Path, ledger: Path) -> None:
+    with contextlib.closing(Database(ledger)) as database:
+        journal, found = Journal(database, command="tag"), FileTagStore().read_genres(track)
+        journal.failed(journal.intend(track, found, ["Folk"], model="m@1", confidence=0.9), "no space left")
+        journal.intend(track, found, ["Pop"], model="m@1", confidence=0.9)
+    _, output, _ = run("history", track, "--ledger", ledger)
+    _, _, failed, cut_short = output.splitlines()
+    assert ("Rock -> Folk" in failed, failed.endswith("  [failed: no space left]")) == (True, True)
+    assert ("Rock -> Pop" in cut_short, cut_short.endswith("  [interrupted]")) == (True, True)
+
+
 def test_json_is_one_object_per_line(track: Path, ledger: Path) -> None:
     _, output, _ = run("history", track, "--json", "--ledger", ledger)
     (line,) = output.splitlines()
     found = json.loads(line)
     assert (found["path"], found["state"], found["after"]) == (str(track), "done", ["Rock"])
+    assert (found["fields_before"], found["fields_after"]) == ({}, {"GENRE": ["Rock"]})
     _, output, _ = run("undo", track.parent, "--since", "1h", "--json", "--ledger", ledger)
     assert json.loads(output.splitlines()[0]) == {
         "path": str(track),
