@@ -11,6 +11,7 @@ import tomli
 
 from genretagd.config import load_config
 from genretagd.config.schema import SECTIONS, Config, RootConfig
+from genretagd.errors import ConfigError
 
 OPTIONS = [(section, f.name, f.default) for section, kind in SECTIONS.items() for f in fields(kind)]
 
@@ -50,6 +51,23 @@ def test_the_example_is_valid_with_every_comment_that_is_an_option_taken_out(exa
         tomli.loads(text)[section].keys() == {n for s, n, _ in OPTIONS if s == section}
         for section in SECTIONS
     )
+
+
+def test_the_bounds_that_comments_tell_are_those_of_the_options(example):
+    told = re.findall(
+        r"^# [^\n]*\b(\d+) to (\d+)\b[^\n]*\n(?:# [^=\n]*\n)*(?:# )?(\w+) = ",
+        example.read_text(encoding="utf-8"),
+        re.MULTILINE,
+    )
+    for low, high, name in told:
+        variable = f"GENRETAGD_{name.upper()}"
+        for allowed in (low, high):
+            load_config(environment={variable: allowed})
+        for refused in (int(low) - 1, int(high) + 1):
+            with pytest.raises(ConfigError, match=f"{variable}: must be between {low} and {high}"):
+                load_config(environment={variable: str(refused)})
+
+    assert [name for _, _, name in told] == ["excerpts", "min_confidence", "min_margin", "max_genres", "nice"]
 
 
 def test_option_names_are_unique_over_all_sections():
