@@ -114,6 +114,19 @@ def test_who_reads_no_further_ends_the_run_without_a_word(album, repository):
     assert (process.communicate()[1], process.wait()) == ("", 1)
 
 
+def test_names_that_standard_output_has_no_letters_for_are_escaped(album, repository):
+    track = album / os.fsdecode(b"Bj\xc3\xb6rk \xff.mp3")
+    (album / "mp3.mp3").rename(track)
+    command = [sys.executable, "-m", "genretagd", "predict", str(track)]
+    done = subprocess.run(
+        [*command, f"--model={repository / 'tests/data/tiny-bundle'}"],
+        capture_output=True, env={**os.environ, "PYTHONIOENCODING": "ascii:strict"}, check=False,
+    )  # fmt: skip
+
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert rb"Bj\xf6rk \udcff.mp3: " in done.stdout
+
+
 def test_however_a_run_ends_the_terminal_has_its_cursor_back(album, repository):
     def shown(*arguments):
         ours, theirs = pty.openpty()
