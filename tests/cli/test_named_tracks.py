@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from pathlib import Path
 
 import pytest
@@ -34,3 +36,24 @@ def test_links_are_followed_where_that_is_asked_for(genretagd, album, tmp_path, 
     (album / "link.flac").symlink_to(tmp_path / "one.flac")
 
     assert len(genretagd("predict", album, flag, "--json").objects) == found
+
+
+def test_a_folder_that_cannot_be_listed_comes_first_and_the_others_are_taken(genretagd, album, monkeypatch):
+    (album / "locked").mkdir()
+    scandir = os.scandir
+
+    def refusing(path):
+        if os.fspath(path).endswith("locked"):
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return scandir(path)
+
+    monkeypatch.setattr("os.scandir", refusing)
+    result = genretagd("predict", album, "--json")
+
+    first, *others = result.objects
+    assert (result.status, first["path"], len(others)) == (1, str(album / "locked"), 3)
+    assert (first["status"], first["code"], first["reason"]) == (
+        "failed",
+        "unreadable",
+        "cannot be listed: Permission denied",
+    )

@@ -94,6 +94,7 @@ def test_a_folder_s_name_for_a_label_that_the_model_has_not_is_warned_of_once(ge
         'genretagd: genres: the model has no label "Roc"',
         f'genretagd: {file}: genres: the model has no label "Jaz"',
     ]
+    assert genretagd(*command, album).err == told[1] + "\n"
 
 
 @pytest.mark.parametrize("command", [("predict",), ("tag", "--dry-run"), ("tag",)], ids=" ".join)
@@ -276,6 +277,7 @@ def test_a_ledger_that_cannot_be_looked_for_is_told_without_a_traceback(genretag
         (["tag", ".", "--min-confidence", "2"], "--min-confidence: must be between 0 and 1"),
         (["tag", ".", "--config", "none.toml"], "none.toml: no such configuration file"),
         (["tag", ".", "--genre", "Rock"], "--genre: must be LABEL=NAME"),
+        (["tag", ".", "--genre", "=Rap"], '--genre: must be LABEL=NAME, as in "Hip-Hop=Rap", not "=Rap"'),
         (["status", "--ledger", ""], '--ledger: must be a path, not ""'),
         (["status", "--config", ""], "is empty, name a file"),
         (["tag", ".", "--bundle", ""], '--bundle: must be a path or "default", not ""'),
