@@ -15,9 +15,14 @@ def evaluate(
     bundle: Annotated[
         str, typer.Argument(metavar="BUNDLE", help='Directory of a model bundle, or the word "default".')
     ],
-    dataset: Annotated[Path, typer.Argument(metavar="DATASET", help="Folder of genre folders.")],
+    dataset: Annotated[
+        Path, typer.Argument(parser=o.named_path, metavar="DATASET", help="Folder of genre folders.")
+    ],
     output: Annotated[
-        Path, typer.Option("--output", "-o", metavar="OUT", help="Where report and metrics go.")
+        Path,
+        typer.Option(
+            "--output", "-o", parser=o.named_path, metavar="OUT", help="Where report and metrics go."
+        ),
     ] = Path("evaluation"),
     groups: o.Groups = None,
     group_pattern: o.GroupPattern = None,

@@ -41,12 +41,17 @@ GenreNames = Annotated[
     typer.Option("--genre", metavar="LABEL=NAME", help='Write NAME for LABEL, as in "Hip-Hop=Rap".'),
 ]
 Groups = Annotated[
-    Path | None, typer.Option(metavar="FILE", help="CSV with track_id and artist_group; else tracks.csv.")
+    Path | None,
+    typer.Option(
+        parser=named_path, metavar="FILE", help="CSV with track_id and artist_group; else tracks.csv."
+    ),
 ]
 GroupPattern = Annotated[
     str | None, typer.Option(metavar="REGEX", help="Its first group is the artist in a file's name.")
 ]
-Cache = Annotated[Path | None, typer.Option(metavar="DIR", help="Where finished spectrograms are kept.")]
+Cache = Annotated[
+    Path | None, typer.Option(parser=named_path, metavar="DIR", help="Where finished spectrograms are kept.")
+]
 Jobs = Annotated[int, typer.Option(min=0, help="Processes for spectrograms; 0 is one per core.")]
 MetricsJson = Annotated[bool, typer.Option("--json", help="Print the metrics as one JSON object.")]
 

@@ -65,7 +65,9 @@ def try_one(
     name: Annotated[str, typer.Argument(metavar="NAME", help="An action of the configuration, or a plugin.")],
     event: Annotated[
         Path | None,
-        typer.Option("--event", metavar="FILE", help="Event as JSON, such as a line of jsonl_log."),
+        typer.Option(
+            "--event", parser=o.named_path, metavar="FILE", help="Event as JSON, such as a line of jsonl_log."
+        ),
     ] = None,
     config: o.ConfigFile = None,
 ) -> None:

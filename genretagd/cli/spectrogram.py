@@ -14,8 +14,14 @@ from genretagd.domain import MOST_EXCERPTS
 
 
 def spectrogram(
-    dataset: Annotated[Path, typer.Argument(metavar="DATASET", help="Folder of genre folders with audio.")],
-    output: Annotated[Path, typer.Argument(metavar="OUT", help="Where one folder per genre is written.")],
+    dataset: Annotated[
+        Path,
+        typer.Argument(parser=o.named_path, metavar="DATASET", help="Folder of genre folders with audio."),
+    ],
+    output: Annotated[
+        Path,
+        typer.Argument(parser=o.named_path, metavar="OUT", help="Where one folder per genre is written."),
+    ],
     excerpts: Annotated[
         int, typer.Option(min=1, max=MOST_EXCERPTS, help="At most so many excerpts of 30 s per track.")
     ] = 3,

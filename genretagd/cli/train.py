@@ -16,17 +16,33 @@ from genretagd.errors import UsageError
 def train(
     dataset: Annotated[
         Path | None,
-        typer.Argument(metavar="DATASET", help="Folder of genre folders with audio or spectrograms."),
+        typer.Argument(
+            parser=o.named_path, metavar="DATASET", help="Folder of genre folders with audio or spectrograms."
+        ),
     ] = None,
     output: Annotated[
-        Path, typer.Option("--output", "-o", metavar="BUNDLE", help="Directory of the model bundle to write.")
+        Path,
+        typer.Option(
+            "--output",
+            "-o",
+            parser=o.named_path,
+            metavar="BUNDLE",
+            help="Directory of the model bundle to write.",
+        ),
     ] = Path("model"),
     from_library: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="Take labels from the genres in the tags of this library."),
+        typer.Option(
+            parser=o.named_path,
+            metavar="DIR",
+            help="Take labels from the genres in the tags of this library.",
+        ),
     ] = None,
     report: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Where the report goes; <BUNDLE>-report if not given.")
+        Path | None,
+        typer.Option(
+            parser=o.named_path, metavar="DIR", help="Where the report goes; <BUNDLE>-report if not given."
+        ),
     ] = None,
     arch: Annotated[str, typer.Option(help="Network: default or seed.")] = "default",
     base: Annotated[
@@ -48,14 +64,16 @@ def train(
     groups: o.Groups = None,
     group_pattern: o.GroupPattern = None,
     pool: Annotated[
-        list[Path] | None, typer.Option(metavar="DIR", help="Further music without labels to learn from.")
+        list[Path] | None,
+        typer.Option(parser=o.named_path, metavar="DIR", help="Further music without labels to learn from."),
     ] = None,
     pool_genre: Annotated[
         list[str] | None,
         typer.Option(metavar="STATED=LABEL", help="What a genre stated in a pool's table means; * matches."),
     ] = None,
     teacher: Annotated[
-        list[Path] | None, typer.Option(metavar="FILE.npz", help="Another model's opinions, to distil.")
+        list[Path] | None,
+        typer.Option(parser=o.named_path, metavar="FILE.npz", help="Another model's opinions, to distil."),
     ] = None,
     precision: Annotated[
         float, typer.Option(min=0.0, max=1.0, help="Share of right decisions to choose the threshold for.")

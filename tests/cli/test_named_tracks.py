@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import errno
+import inspect
 import os
+import typing
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import typer
+
+from genretagd.cli.app import app
 
 
 def names(result):
@@ -57,3 +63,31 @@ def test_a_folder_that_cannot_be_listed_comes_first_and_the_others_are_taken(gen
         "unreadable",
         "cannot be listed: Permission denied",
     )
+
+
+def named_parameters(group: typer.Typer) -> Iterator[tuple[str, typing.Any]]:
+    """Yield every parameter that is a path, of all commands of a group, with what typer is told of it."""
+    for command in group.registered_commands:
+        signature = inspect.signature(command.callback, eval_str=True)
+        for name, parameter in signature.parameters.items():
+            kind, *told = typing.get_args(parameter.annotation) or (None,)
+            kinds = {kind, *typing.get_args(kind)}
+            if told and kinds & {Path, list[Path]}:
+                yield f"{command.callback.__name__} {name}", told[0]
+    for further in group.registered_groups:
+        yield from named_parameters(further.typer_instance)
+
+
+def test_no_command_takes_an_empty_name_for_the_current_folder():
+    found = dict(named_parameters(app))
+    assert {"undo paths", "train dataset", "train cache", "evaluate output", "try_one event"} <= found.keys()
+    taken = []
+    for name, told in found.items():
+        try:
+            told.parser("")
+        except typer.BadParameter:
+            continue
+        except TypeError:  # no parser of ours
+            pass
+        taken.append(name)
+    assert taken == []
