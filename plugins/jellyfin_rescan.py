@@ -102,7 +102,5 @@ class JellyfinRescan:
         except (httpx.HTTPError, httpx.InvalidURL) as exc:
             raise DeliveryError(f"{self.url}: no answer: {exc or type(exc).__name__}") from exc
         if error := http_error(answer.status_code, retry_after=answer.headers.get("retry-after")):
-            later = error.retry_after_seconds
-            raise DeliveryError(
-                f"{place}: {error}", retry_after_seconds=later
-            )  # a setting is to be corrected
+            # not for good: a setting is to be corrected, the request stays right
+            raise DeliveryError(f"{place}: {error}", retry_after_seconds=error.retry_after_seconds)

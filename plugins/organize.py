@@ -247,8 +247,10 @@ def _folder(root: Path, parts: list[str], *, make: bool = True) -> Iterator[tupl
 def _listed(name: str, folder: int) -> str:
     """Return the name that a folder lists for what it finds by this one."""
     names = os.listdir(folder)
+    if name in names:
+        return name
     alike = {unicodedata.normalize("NFD", other).casefold(): other for other in names}
-    return name if name in names else alike.get(unicodedata.normalize("NFD", name).casefold(), name)
+    return alike.get(unicodedata.normalize("NFD", name).casefold(), name)
 
 
 def _move(path: Path, name: str, folder: int, *, part: str) -> None:

@@ -74,10 +74,8 @@ class SubsonicRescan:
         except (ValueError, KeyError, TypeError) as exc:
             raise DeliveryError(f"{method}: not an answer of a Subsonic server") from exc
         if error := http_error(answer.status_code, retry_after=answer.headers.get("retry-after")):
-            later = error.retry_after_seconds
-            raise DeliveryError(
-                f"{method}: {error}", retry_after_seconds=later
-            )  # a setting is to be corrected
+            # not for good: a setting is to be corrected, the request stays right
+            raise DeliveryError(f"{method}: {error}", retry_after_seconds=error.retry_after_seconds)
         if found.get("status") != "ok":
             error = found.get("error", {})
             raise DeliveryError(f"{method}: refused: {error.get('message')} (code {error.get('code')})")

@@ -228,9 +228,12 @@ class Desk:
 
         Each of the others would start a worker, or be listened to, only to be put off.
         """
-        at, now = self._resume_at, self._clock()
-        if at is None or now < at:
-            return 0.0 if at is None else at - now
+        at = self._resume_at  # once: other threads change it
+        if at is None:
+            return 0.0
+        now = self._clock()
+        if now < at:
+            return at - now
         self._resume_at = now + PAUSE_SECONDS
         return 0.0
 

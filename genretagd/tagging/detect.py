@@ -79,9 +79,7 @@ def _stream(window: Window) -> Document:
     junk = _before_mpeg_frames(window, start)
     if junk is None:
         raise UnsupportedError("not an audio file we know")
-    if (
-        not start and b"ID3" in junk
-    ):  # some programs find it there, and would read a tag in front of it instead
+    if not start and b"ID3" in junk:  # some programs find it there, and would read one in front of it instead
         raise DamagedError("its ID3v2 tag does not lie at the beginning")
     return stream.parse(window, "MP3", own="ID3v2")
 

@@ -69,12 +69,10 @@ def put_back(directory_fd: int, aside: str) -> None:
     if temps.in_use(directory_fd, temps.copy_of(aside)):
         raise BlockingIOError
     name = temps.stem_of(aside)
-    try:
-        os.stat(name, dir_fd=directory_fd, follow_symlinks=False)
-    except FileNotFoundError:
-        os.rename(aside, name, src_dir_fd=directory_fd, dst_dir_fd=directory_fd)
-    else:
+    if temps.is_there(directory_fd, name):
         os.unlink(aside, dir_fd=directory_fd)
+    else:
+        os.rename(aside, name, src_dir_fd=directory_fd, dst_dir_fd=directory_fd)
 
 
 def _swap(directory_fd: int, name: str, copy: str) -> None:

@@ -109,7 +109,7 @@ def create(directory_fd: int, beside: str) -> Temporary:
                 continue
             raise
         try:
-            if lock(fd) is not False and _is_there(directory_fd, name):
+            if lock(fd) is not False and is_there(directory_fd, name):
                 return Temporary(name, fd)
         except BaseException:
             os.close(fd)
@@ -129,7 +129,7 @@ def let_read(directory_fd: int, temporary: Temporary) -> None:
         A sweep took it for dead meanwhile, or the system failed.
     """
     unlock(temporary.fd)  # SMB would keep both
-    if lock(temporary.fd, shared=True) is False or not _is_there(directory_fd, temporary.name):
+    if lock(temporary.fd, shared=True) is False or not is_there(directory_fd, temporary.name):
         raise OSError(errno.EAGAIN, "another genretagd cleared the copy up")
 
 
@@ -179,7 +179,8 @@ def dead(directory_fd: int, name: str) -> int | None:
     return None
 
 
-def _is_there(directory_fd: int, name: str) -> bool:
+def is_there(directory_fd: int, name: str) -> bool:
+    """Return whether a directory has a name, be it of a link that leads nowhere."""
     try:
         os.stat(name, dir_fd=directory_fd, follow_symlinks=False)
     except FileNotFoundError:

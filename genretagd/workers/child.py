@@ -116,9 +116,7 @@ def _answer(service: Service, line: bytes) -> dict[str, Any]:
             return {"ok": _perform(service, request["op"], path, request.get("arguments", {}))}
     except GenretagdError as exc:
         return error_message(exc)
-    except (
-        ImportError
-    ) as exc:  # an upgrade that is not finished, a system library that went: no track's fault
+    except ImportError as exc:  # an upgrade half done, a system library that went: no track's fault
         problem = f"a library cannot be loaded ({exc}), install genretagd and what it needs again"
         return error_message(WorkerError(problem))
     except MemoryError:
