@@ -59,20 +59,27 @@ def rename_over(directory_fd: int, name: str, copy: temps.Temporary, *, at_once:
 
 
 def put_back(directory_fd: int, aside: str) -> None:
-    """Give a track that was set aside its name again, or remove it where another file has that.
+    """Give a track that was set aside its name again, or remove it where its new version has that.
+
+    Where the copy that was to be the new version is still there, another program took the name before it
+    could: then what was set aside is all that there is of the track, and gets a name of its own beside it.
 
     Raises
     ------
     OSError
         It cannot be done now, or who set it aside is still at it.
     """
-    if temps.in_use(directory_fd, temps.copy_of(aside)):
+    copy = temps.copy_of(aside)
+    if temps.in_use(directory_fd, copy):
         raise BlockingIOError
     name = temps.stem_of(aside)
-    if temps.is_there(directory_fd, name):
-        os.unlink(aside, dir_fd=directory_fd)
+    move = partial(os.rename, aside, src_dir_fd=directory_fd, dst_dir_fd=directory_fd)
+    if not temps.is_there(directory_fd, name):
+        move(name)
+    elif temps.is_there(directory_fd, copy):
+        move(temps.kept_name(aside))
     else:
-        os.rename(aside, name, src_dir_fd=directory_fd, dst_dir_fd=directory_fd)
+        os.unlink(aside, dir_fd=directory_fd)
 
 
 def _swap(directory_fd: int, name: str, copy: str) -> None:

@@ -29,7 +29,8 @@ def sweep(directory: Path) -> list[str]:
         The names that were cleared up.
     """
     with suppress(OSError), _names_in(directory, temps.is_temporary) as (directory_fd, names):
-        return [name for name in names if _cleared(directory_fd, name)]
+        in_order = sorted(names, key=temps.is_aside, reverse=True)  # what a copy says of them is asked first
+        return [name for name in in_order if _cleared(directory_fd, name)]
     return []
 
 
@@ -71,6 +72,8 @@ def _cleared(directory_fd: int, name: str) -> bool:
         with suppress(OSError):
             put_back(directory_fd, name)
             return True
+        return False
+    if temps.is_there(directory_fd, temps.aside_name(name)):
         return False
     fd = temps.dead(directory_fd, name)
     if fd is None:

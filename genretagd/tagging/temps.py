@@ -13,6 +13,7 @@ import re
 import secrets
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 from genretagd.lease import lock, unlock
@@ -59,6 +60,13 @@ def aside_name(name: str) -> str:
 def copy_of(aside: str) -> str:
     """Return the name of the temporary file that was to take the place of a track set aside."""
     return aside.removesuffix(_ASIDE) + _TMP
+
+
+def kept_name(aside: str) -> str:
+    """Return a visible name, which no other file has, for a track set aside whose own name is taken."""
+    track = Path(stem_of(aside))
+    drawn = aside.removesuffix(_ASIDE).rpartition("-")[2]
+    return f"{track.stem} (kept by genretagd {drawn}){track.suffix}"
 
 
 def is_aside(name: str) -> bool:
@@ -134,9 +142,13 @@ def let_read(directory_fd: int, temporary: Temporary) -> None:
 
 
 def remove(directory_fd: int, temporary: Temporary) -> None:
-    """Remove and close a temporary file that is no longer needed, unless it has become the track."""
+    """Remove and close a temporary file that is no longer needed, unless it has become the track.
+
+    One whose track was set aside and could not be put back stays: that tells `renaming.put_back` so.
+    """
     with suppress(OSError):
-        os.unlink(temporary.name, dir_fd=directory_fd)
+        if not is_there(directory_fd, aside_name(temporary.name)):
+            os.unlink(temporary.name, dir_fd=directory_fd)
     close(temporary.fd)
 
 

@@ -16,6 +16,7 @@ from tag_cases import CASES, Case
 from tag_streams import bare_mp3
 
 from genretagd.domain import AudioDigest, FileVersion, WriteOptions
+from genretagd.errors import TagError
 from genretagd.lease import lock
 from genretagd.tagging import renaming, temps
 from genretagd.tagging.store import FileTagStore
@@ -254,8 +255,8 @@ def test_a_file_that_is_being_set_aside_is_not_interfered_with(track: Path) -> N
     assert aside.exists()
     temps.remove(directory, copy)
     os.close(directory)
-    assert sweep(track.parent) == [aside.name]
-    assert track.exists()
+    assert sweep(track.parent) == [aside.name, copy.name]
+    assert list(track.parent.iterdir()) == [track]
 
 
 def test_the_old_version_that_was_set_aside_goes_when_the_new_one_is_there(track: Path) -> None:
@@ -263,6 +264,37 @@ def test_the_old_version_that_was_set_aside_goes_when_the_new_one_is_there(track
     aside.write_bytes(b"the old version")
     assert sweep(track.parent) == [aside.name]
     assert list(track.parent.iterdir()) == [track]
+
+
+def test_a_file_that_was_set_aside_is_kept_where_another_program_takes_its_name(track: Path) -> None:
+    old = track.read_bytes()
+    copy = track.with_name(temps.temporary_name(track.name))
+    aside = track.rename(track.with_name(temps.aside_name(copy.name)))
+    copy.write_bytes(b"half a copy")
+    track.write_bytes(b"from elsewhere")
+    assert sweep(track.parent) == [aside.name, copy.name]
+    (kept,) = (path for path in track.parent.iterdir() if path != track)
+    assert kept.read_bytes() == old
+    assert kept.name.startswith(f"{track.stem} (kept by genretagd ")
+    assert kept.suffix == track.suffix
+    assert track.read_bytes() == b"from elsewhere"
+
+
+def test_a_file_that_can_be_put_back_neither_now_nor_before_another_takes_its_name_is_kept(
+    track: Path, tag: Tag, smb: Callable[..., list[str]]
+) -> None:
+    def fail(source: str, _name: str) -> None:
+        if temps.is_temporary(source) and not track.exists():
+            raise OSError(errno.EIO, "broken")
+
+    old = track.read_bytes()
+    smb(rename=fail)
+    with pytest.raises(TagError):
+        tag(track, NEW)
+    assert not track.exists()
+    track.write_bytes(b"from elsewhere")
+    sweep(track.parent)
+    assert sorted(path.read_bytes() for path in track.parent.iterdir()) == sorted([old, b"from elsewhere"])
 
 
 def test_a_file_whose_name_is_too_long_to_be_told_by_another_is_replaced(
