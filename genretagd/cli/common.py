@@ -19,6 +19,7 @@ from genretagd.logs import one_line
 if TYPE_CHECKING:
     import typer
 
+    from genretagd.ledger.journal import Journal
     from genretagd.policy import FolderPolicies
     from genretagd.workers.pool import WorkerPool
 
@@ -161,6 +162,20 @@ def named_tracks(paths: Iterable[Path], config: Config, problem: Callable[[Outco
             if track not in seen:
                 seen.add(track)
                 yield track
+
+
+def check_recorded(paths: Iterable[Path], journal: Journal) -> None:
+    """Refuse paths that neither are there nor were, as far as is recorded: they are misspelt.
+
+    Raises
+    ------
+    UsageError
+        There is one.
+    """
+    for path in paths:
+        if not os.path.lexists(path) and not journal.history(path) and not journal.changes(below=(path,)):
+            problem = "no such file or directory, and no change of it is recorded, check the spelling"
+            raise UsageError(f"{path}: {problem}")
 
 
 def _warn(problem: str) -> None:

@@ -24,7 +24,7 @@ def history(
     config: o.ConfigFile = None,
 ) -> None:
     """Tell what was done to files."""
-    from genretagd.cli.common import configuration, ledger_path
+    from genretagd.cli.common import check_recorded, configuration, ledger_path
     from genretagd.ledger.database import Database
     from genretagd.ledger.journal import Journal
     from genretagd.logs import one_line
@@ -36,6 +36,7 @@ def history(
         return
     with contextlib.closing(Database(place, read_only=True)) as database:
         journal = Journal(database, command="history")
+        check_recorded(paths, journal)
         for path in paths:
             found = journal.history(path)
             if json:

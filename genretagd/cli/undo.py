@@ -109,6 +109,9 @@ def instant(text: str, *, now: float) -> float:
 def _selected(
     journal: Journal, paths: Sequence[Path], *, run: str | None, since: str | None, last: bool
 ) -> list[Change]:
+    from genretagd.cli.common import check_recorded
+
+    check_recorded(paths, journal)
     if last:
         run = journal.last_run()
         return journal.changes(run=run, below=paths) if run else []

@@ -108,7 +108,9 @@ def test_an_undo_that_a_crash_cut_off_is_told_by_the_next_run(
         assert isinstance(error, MemoryError)
     assert not FileTagStore().read_genres(track).genres
     assert (tmp_path / "lists" / "Rock.m3u8").exists()
-    status, output, _ = run("undo", tmp_path / "other.flac", "--config", acting)
+    other = tmp_path / "other.flac"
+    other.touch()
+    status, output, _ = run("undo", other, "--config", acting)
     assert (status, "nothing to undo" in output) == (0, True)
     (told,) = [json.loads(line) for line in (tmp_path / "log").read_text().splitlines()]
     assert (told["before"], told["after"], told["undo"]) == (["Rock"], [], True)
@@ -255,6 +257,18 @@ def test_json_is_one_object_per_line(track: Path, ledger: Path) -> None:
 def test_what_makes_no_sense_is_a_usage_error(arguments: tuple[str, ...], track: Path, ledger: Path) -> None:
     _, _, error = run("undo", *arguments, "--ledger", ledger)
     assert isinstance(error, UsageError)
+
+
+@pytest.mark.parametrize("command", ["undo", "history"])
+def test_a_misspelt_path_is_told_from_one_that_is_gone(command: str, track: Path, ledger: Path) -> None:
+    _, _, error = run(command, track, track.with_name("misspelt.flac"), "--ledger", ledger)
+    assert isinstance(error, UsageError)
+    assert "misspelt.flac: no such file" in str(error)
+    assert FileTagStore().read_genres(track).genres
+    track.unlink()
+    for gone in (track, track.parent):
+        status, output, _ = run(command, gone, "--ledger", ledger)
+        assert (status, gone.name in output) == (0, True)
 
 
 def test_without_a_ledger_there_is_nothing_to_undo(tmp_path: Path) -> None:
