@@ -7,8 +7,10 @@ import os
 import re
 import stat
 import tempfile
+import time
 import unicodedata
 from collections.abc import Mapping
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Final
 
@@ -277,7 +279,7 @@ def http_error(status: int, *, retry_after: str | None = None) -> DeliveryError 
     status : int
         The status of the response.
     retry_after : str, optional
-        The ``Retry-After`` header, if it came as seconds (RFC 9110, section 10.2.3).
+        The ``Retry-After`` header: seconds, or a date (RFC 9110, section 10.2.3); passed over if neither.
 
     Returns
     -------
@@ -289,8 +291,17 @@ def http_error(status: int, *, retry_after: str | None = None) -> DeliveryError 
     if 300 <= status < 400:
         return DeliveryError(f"HTTP status {status}: moved elsewhere, correct the url", permanent=True)
     later = status in (408, 425, 429) or status >= 500
-    seconds = float(retry_after) if later and retry_after and retry_after.strip().isdecimal() else None
+    seconds = _seconds_until(retry_after.strip()) if later and retry_after else None
     return DeliveryError(f"HTTP status {status}", permanent=not later, retry_after_seconds=seconds)
+
+
+def _seconds_until(when: str) -> float | None:
+    if when.isdecimal():
+        return float(when)
+    try:
+        return max(0.0, parsedate_to_datetime(when).timestamp() - time.time())
+    except (ValueError, OverflowError):
+        return None
 
 
 def state_directory() -> Path:

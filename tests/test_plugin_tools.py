@@ -267,13 +267,30 @@ def test_an_http_status_says_whether_to_try_again(status: int, *, permanent: boo
     assert error.permanent is permanent
 
 
-def test_success_is_no_error_and_a_date_is_no_number_of_seconds() -> None:
+def test_success_is_no_error() -> None:
     assert http_error(204) is None
-    later = http_error(503, retry_after="120")
-    dated = http_error(503, retry_after="Wed, 21 Oct 2026 07:28:00 GMT")
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [
+        ("120", 120.0),
+        (" 120 ", 120.0),
+        ("Wed, 21 Oct 2015 07:28:00 GMT", 0.0),
+        ("Thu, 01 Jan 2026 00:01:40 GMT", 100.0),
+        ("soon", None),
+        ("-5", None),
+        ("Thu, 99 Jan 2026 00:01:40 GMT", None),
+        ("", None),
+    ],
+)
+def test_what_a_server_asks_for_before_the_next_try(
+    header: str, seconds: float | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("genretagd.plugin_tools.time.time", lambda: 1767225600.0)
+    later = http_error(503, retry_after=header)
     assert later is not None
-    assert dated is not None
-    assert (later.retry_after_seconds, dated.retry_after_seconds) == (120.0, None)
+    assert later.retry_after_seconds == seconds
 
 
 def test_a_plugin_has_a_directory_of_its_own_where_genretagd_runs_it(
