@@ -202,6 +202,8 @@ def _html(report: Report, pictures: Mapping[str, bytes], mistakes: Sequence[_Mis
         ),
         _section("Music outside the labels", _outside(metrics["outside"])),
     ]
+    if "pool" in metrics:
+        sections.append(_section("Music of other sources", _pool(metrics["pool"])))
     if "learning" in pictures:
         sections.append(_section("How it learnt", _wide(pictures["learning"], "Learning curves")))
     if mistakes:
@@ -312,6 +314,28 @@ def _kinds_table(kinds: Mapping[str, Any]) -> str:
 
 def _taken_for(foreign: Mapping[str, Any]) -> str:
     return ", ".join(f"{escape(name)} {count}" for name, count in foreign["taken_for"].items())
+
+
+def _pool(pool: Mapping[str, Any]) -> str:
+    decided = pool["decided"]
+    shares = {
+        "accuracy": f"of the {pool['tracks']} tracks of the pool that state one of the labels are told right",
+        "decided_share": "of them are decided",
+    }
+    values = {"accuracy": pool["accuracy"], "decided_share": decided["share"]}
+    if decided["share"]:
+        shares["decided_precision"] = "of the decided are right"
+        values["decided_precision"] = decided["precision"]
+    told = [
+        f"<b>{values[name]:.0%}</b> (95 % interval {low:.0%} to {high:.0%}) {what}"
+        for name, what in shares.items()
+        for low, high in [pool["intervals"][name]]
+    ]
+    note = (
+        "How the model fares on music that was collected elsewhere, with labels as its sources state them. "
+        "No other figure here counts these tracks."
+    )
+    return f"<p>{', '.join(told)}.</p><p class='caption'>{note}</p>"
 
 
 def _gallery(mistakes: Sequence[_Mistake]) -> str:

@@ -59,9 +59,10 @@ def page(tmp_path_factory):
     truth = np.repeat(np.arange(39, dtype=np.int32), 2)
     said = np.eye(40)[truth] * 0.4 + 0.6 / 40
     outcomes = Outcomes(names, said, np.zeros(78), truth, np.arange(78), np.full(78, 0.9))
+    metrics = measure(outcomes, min_confidence=0.9, resamples=20)
     report = Report(
         title="mine 1",
-        metrics=measure(outcomes, min_confidence=0.9, resamples=20),
+        metrics=metrics | {"pool": metrics},
         outcomes=outcomes,
         tracks=[str(number) for number in range(78)],
         picture_of=lambda _: np.zeros((128, 9), np.uint8),
@@ -79,3 +80,10 @@ def test_a_genre_without_a_track_has_no_figures(page):
     rows = dict(re.findall(r"<th scope='row'>([^<]+)</th><td class='n'>\d+</td>(.*?)</tr>", page))
     assert rows["Genre 39"] == "<td>&ndash;</td>" * 3
     assert rows["Genre 38"].count("100%") >= 3
+
+
+def test_tracks_of_the_pool_have_figures_of_their_own(page):
+    (said,) = re.findall(r"<h2>Music of other sources</h2><p>(.*?)</p>", page)
+    assert "<b>100%</b> (95 % interval 100% to 100%) of the 78 tracks of the pool" in said
+    assert "<b>0%</b> (95 % interval 0% to 0%) of them are decided." in said
+    assert "of the decided" not in said
