@@ -8,7 +8,7 @@ import signal
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.resource_tracker import ensure_running
@@ -32,6 +32,7 @@ class Failure:
 class _Worker:
     process: Any
     pipe: Connection
+    told: bool = False
     index: int | None = None
     deadline: float = 0.0
 
@@ -88,7 +89,7 @@ class Isolated(Generic[Item, Result]):
 
     def _start(self) -> _Worker:
         ours, theirs = self._context.Pipe()
-        process = self._context.Process(target=_serve, args=(theirs, self._function), daemon=True)
+        process = self._context.Process(target=_serve, args=(theirs,), daemon=True)
         with _sheltered():
             process.start()
         theirs.close()
@@ -101,7 +102,11 @@ class Isolated(Generic[Item, Result]):
     def _give(self, worker: _Worker, index: int, items: Sequence[Item]) -> None:
         worker.index = index
         worker.deadline = time.monotonic() + self._time_limit
-        worker.pipe.send(items[index])
+        with suppress(OSError):  # it has ended: `_take` says so
+            if not worker.told:  # at its start, it could not end before it has read a large function
+                worker.pipe.send(self._function)
+                worker.told = True
+            worker.pipe.send(items[index])
 
     def _take(self, worker: _Worker) -> tuple[Result | Failure, bool]:
         try:
@@ -128,21 +133,20 @@ def _sheltered() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
 
 
-def _serve(pipe: Connection, function: Callable[[Any], Any]) -> None:
-    while True:
-        try:
-            item = pipe.recv()
-        except (EOFError, OSError):
-            return
-        try:
-            result = function(item)
-        except Exception as exc:  # noqa: BLE001 (the border of the process: told to the parent, which goes on)
-            errno = exc.errno if isinstance(exc, OSError) else None
-            result = Failure(str(exc) or type(exc).__name__, errno)
-        try:
-            pipe.send(result)
-        except OSError:  # who asked was killed meanwhile
-            return
+def _serve(pipe: Connection) -> None:
+    """Apply the function that comes first to all that comes after it."""
+    with suppress(EOFError, OSError):  # who asked has all that was wanted, or was killed meanwhile
+        function = pipe.recv()
+        while True:
+            pipe.send(_applied(function, pipe.recv()))
+
+
+def _applied(function: Callable[[Any], Any], item: Any) -> Any:
+    try:
+        return function(item)
+    except Exception as exc:  # noqa: BLE001 (the border of the process: told to the parent, which goes on)
+        errno = exc.errno if isinstance(exc, OSError) else None
+        return Failure(str(exc) or type(exc).__name__, errno)
 
 
 def _end(worker: _Worker) -> None:

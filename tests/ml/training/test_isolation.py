@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import time
+from multiprocessing import resource_tracker, spawn
 
 import pytest
 
@@ -38,11 +39,43 @@ def test_nothing_to_do_starts_nothing():
     assert list(Isolated(work, jobs=2).run([])) == []
 
 
+class Large:
+    """Work that does not fit into a pipe at once."""
+
+    def __init__(self):
+        self.table = bytes(2**20)
+
+    def __call__(self, item):
+        return len(self.table) + item
+
+
+def test_a_process_that_ends_before_it_knows_what_to_do_costs_its_items(monkeypatch):
+    resource_tracker.ensure_running()
+    monkeypatch.setattr(spawn, "_python_exe", b"/bin/false")
+    assert dict(Isolated(Large(), jobs=2).run([1, 2, 3])) == {
+        index: Failure("its process ended (exit status 1)") for index in range(3)
+    }
+
+
+def test_large_work_reaches_every_process():
+    assert sorted(Isolated(Large(), jobs=2).run([1, 2, 3])) == [(i, 2**20 + i + 1) for i in range(3)]
+
+
+ASKERS = []
+
+
+def hang_up(_):
+    ASKERS.pop().close()
+
+
 def test_a_process_whose_asker_was_killed_ends_without_a_word():
     asker, pipe = multiprocessing.Pipe()
+    ASKERS.append(asker)
+    asker.send(hang_up)
     asker.send("a")
     with pipe:
-        assert _serve(pipe, lambda _: asker.close()) is None
+        assert _serve(pipe) is None
+    assert ASKERS == []
 
 
 @pytest.fixture
