@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import unicodedata
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -255,8 +255,11 @@ class Outcome:
     seconds: float = field(default=0.0, compare=False)
 
 
-DigestAudio = Callable[[Path], str | None]
-"""See `TagStore.digest_audio`."""
+class DigestAudio(Protocol):
+    """`TagStore.digest_audio` by itself."""
+
+    def __call__(self, path: Path, /, *, expected: FileVersion) -> str | None:
+        """See `TagStore.digest_audio`."""
 
 
 class Classifier(Protocol):
@@ -306,11 +309,13 @@ class TagStore(Protocol):
             The write failed; the file is as it was.
         """
 
-    def digest_audio(self, path: Path, /) -> str | None:
-        """Return `TagChange.audio` of a file as it is now; all of it is read.
+    def digest_audio(self, path: Path, /, *, expected: FileVersion) -> str | None:
+        """Return `TagChange.audio` of a version of a file; all of it is read.
 
         Raises
         ------
+        FileChangedError
+            The file is no longer the `expected` one.
         DecodeError
             The audio cannot be read.
         """

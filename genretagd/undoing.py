@@ -24,7 +24,7 @@ class RestoringStore(Protocol):
     def read_genres(self, path: Path, /) -> GenreTag:
         """See `TagStore.read_genres`."""
 
-    def digest_audio(self, path: Path, /) -> str | None:
+    def digest_audio(self, path: Path, /, *, expected: FileVersion) -> str | None:
         """See `TagStore.digest_audio`."""
 
     def check_writable(self, path: Path, /, *, expected: FileVersion, options: WriteOptions) -> None:

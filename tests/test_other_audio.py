@@ -13,7 +13,8 @@ from sounds import FORMATS
 
 from genretagd.config import Config
 from genretagd.config.schema import TagsConfig
-from genretagd.domain import Outcome, Prediction, WriteOptions
+from genretagd.domain import FileVersion, Outcome, Prediction, WriteOptions
+from genretagd.errors import FileChangedError
 from genretagd.ledger.database import Database
 from genretagd.ledger.journal import Journal
 from genretagd.ml.packets import audio_digest
@@ -36,9 +37,9 @@ class Worker(FileTagStore):
     def predict(self, _path: Path) -> Prediction:
         return Prediction({self.genre: 1.0}, 0.0, 200.0, -1.0, "m@1", 0.5)
 
-    def digest_audio(self, path: Path, /) -> str | None:
+    def digest_audio(self, path: Path, /, *, expected: FileVersion) -> str | None:
         self.digested += 1
-        return super().digest_audio(path)
+        return super().digest_audio(path, expected=expected)
 
 
 @pytest.fixture
@@ -116,6 +117,17 @@ def test_no_audio_is_read_to_know_a_file_that_nobody_has_touched(
     undo_all(path, database, worker)
     tag(path, database, worker)
     assert (worker.read_genres(path).genres, worker.digested) == ((), 0)
+
+
+def test_the_audio_of_a_file_that_changed_meanwhile_is_not_taken_for_that_of_what_was_read(
+    tmp_path: Path, worker: Worker
+) -> None:
+    path = Path(shutil.copy(FORMATS["mp3"], tmp_path / "track.mp3"))
+    found = worker.read_genres(path).version
+    assert worker.digest_audio(path, expected=found) == audio_digest(path).audio
+    save_anew(path)
+    with pytest.raises(FileChangedError, match="somebody else changed the file"):
+        worker.digest_audio(path, expected=found)
 
 
 def test_the_genre_of_another_recording_is_neither_undone_nor_replaced(

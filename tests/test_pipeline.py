@@ -31,7 +31,7 @@ class FakeTags:
         fields = {"TCON": genres} if genres else {}
         return GenreTag(genres, fields, "ID3v2.4", VERSION, written_by_us=self.ours, locked=self.locked)
 
-    def digest_audio(self, path):
+    def digest_audio(self, path, *, expected):
         return None
 
     def check_writable(self, path, *, expected, options):

@@ -93,7 +93,7 @@ class Change:
         left, found = self.version_after, tag.version
         if self.audio is None or left is None or (left.size, left.mtime_ns) == (found.size, found.mtime_ns):
             return True
-        return digest_audio(self.path) in {None, self.audio}
+        return digest_audio(self.path, expected=found) in {None, self.audio}
 
     def same_audio(self, other: Change) -> bool:
         """Return whether two changes of a path are of one recording, as far as that is known."""

@@ -282,14 +282,15 @@ def check_unchanged(target: Target, expected: FileVersion) -> None:
     except FileNotFoundError as exc:
         raise FileChangedError(target.path, "the file is gone", code="gone") from exc
     if FileVersion.of(status) != expected or status.st_ctime_ns != target.status.st_ctime_ns:
-        raise FileChangedError(
-            target.path,
-            "somebody else changed the file meanwhile, it is left alone",
-            code="changed",
-            transient=True,
-        )
+        raise changed_meanwhile(target.path)
     if has_writer(target.fd):
         raise _in_use(target.path)
+
+
+def changed_meanwhile(path: Path) -> FileChangedError:
+    """Return the error for a file that is no longer the version that was looked at."""
+    problem = "somebody else changed the file meanwhile, it is left alone"
+    return FileChangedError(path, problem, code="changed", transient=True)
 
 
 def _in_use(path: Path, how: str = "for writing") -> FileChangedError:

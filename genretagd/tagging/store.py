@@ -58,9 +58,15 @@ class FileTagStore:
             reading = edit.read(detect.parse(Window(fd)))
         return _tag(reading, version)
 
-    def digest_audio(self, path: Path, /) -> str | None:
+    def digest_audio(self, path: Path, /, *, expected: FileVersion) -> str | None:
         """See `TagStore.digest_audio`."""
-        return self._audio_digest(path).audio if self._audio_digest else None
+        if self._audio_digest is None:
+            return None
+        audio = self._audio_digest(path).audio
+        with _readable(path) as fd:
+            if FileVersion.of(os.fstat(fd)) != expected:
+                raise safe.changed_meanwhile(path)
+        return audio
 
     def write_genres(
         self,

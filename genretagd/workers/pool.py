@@ -32,7 +32,7 @@ CALLS_PER_LIFE: Final = 20_000
 """A worker is replaced after so many calls, so that no library's leak can grow for months."""
 
 SLOWEST_BYTES_PER_SECOND: Final = 5_000_000
-"""A write of a large file may take longer than anything else by so much: it copies and compares all of it."""
+"""What reads all of a large file may take longer by so much: a write, which copies it too, and a digest."""
 
 _FROM_OUTSIDE: Final = frozenset({signal.SIGKILL, signal.SIGTERM, signal.SIGALRM})
 """Signals that say nothing about the track: no memory left, a shutdown, the alarm of a paused worker."""
@@ -52,8 +52,8 @@ class Worker:
     settings : WorkerSettings
         What it is started with.
     track_seconds : float
-        Time limit of each call in seconds; a worker that takes longer is killed. A write of a large file has
-        more (`SLOWEST_BYTES_PER_SECOND`).
+        Time limit of each call in seconds; a worker that takes longer is killed. What reads all of a
+        large file has more (`SLOWEST_BYTES_PER_SECOND`).
     spare : subprocess.Popen or None
         A process from `start_process` to begin with.
     """
@@ -128,9 +128,10 @@ class Worker:
         """See `TagStore.read_genres`."""
         return self._call("read_genres", path)  # type: ignore[no-any-return]
 
-    def digest_audio(self, path: Path, /) -> str | None:
+    def digest_audio(self, path: Path, /, *, expected: FileVersion) -> str | None:
         """See `TagStore.digest_audio`."""
-        return self._call("digest_audio", path)  # type: ignore[no-any-return]
+        seconds = self._time_for_all_of(expected)
+        return self._call("digest_audio", path, {"expected": expected}, seconds=seconds)  # type: ignore[no-any-return]
 
     def write_genres(
         self,
@@ -149,7 +150,7 @@ class Worker:
             "options": options,
             "provenance": provenance,
         }
-        return self._call("write_genres", path, arguments, seconds=self._time_to_write(expected))  # type: ignore[no-any-return]
+        return self._call("write_genres", path, arguments, seconds=self._time_for_all_of(expected))  # type: ignore[no-any-return]
 
     def check_writable(self, path: Path, /, *, expected: FileVersion, options: WriteOptions) -> None:
         """See `TagStore.check_writable`."""
@@ -166,9 +167,9 @@ class Worker:
     ) -> TagChange:
         """Put raw field values back, as `undo` does."""
         arguments = {"fields": fields, "expected": expected, "options": options}
-        return self._call("restore_fields", path, arguments, seconds=self._time_to_write(expected))  # type: ignore[no-any-return]
+        return self._call("restore_fields", path, arguments, seconds=self._time_for_all_of(expected))  # type: ignore[no-any-return]
 
-    def _time_to_write(self, version: FileVersion) -> float:
+    def _time_for_all_of(self, version: FileVersion) -> float:
         return self._limit + version.size / SLOWEST_BYTES_PER_SECOND
 
     def kill(self) -> None:

@@ -79,9 +79,9 @@ class Service:
         """See `TagStore.read_genres`."""
         return self._tags.read_genres(path)
 
-    def digest_audio(self, path: Path, /) -> str | None:
+    def digest_audio(self, path: Path, /, *, expected: FileVersion) -> str | None:
         """See `TagStore.digest_audio`."""
-        return self._tags.digest_audio(path)
+        return self._tags.digest_audio(path, expected=expected)
 
     def write_genres(
         self,

@@ -151,7 +151,7 @@ def test_a_worker_that_hangs_is_left_at_the_time_limit_and_the_next_call_works(
         worker.close()
 
 
-def test_a_large_file_may_take_long_to_write_and_to_write_back(worker, track, monkeypatch):
+def test_a_large_file_may_take_long_to_write_to_write_back_and_to_know_again(worker, track, monkeypatch):
     """On a slow share a DJ set of some gigabytes was given up, each time, in the middle of its copy."""
     large = dataclasses.replace(worker.read_genres(track).version, size=10**10)
     real, limits = worker._exchange, []
@@ -165,9 +165,11 @@ def test_a_large_file_may_take_long_to_write_and_to_write_back(worker, track, mo
         worker.write_genres(track, ("Jazz",), expected=large, options=WriteOptions())
     with pytest.raises(FileChangedError):
         worker.restore_fields(track, {}, expected=large, options=WriteOptions())
+    with pytest.raises(FileChangedError):
+        worker.digest_audio(track, expected=large)
     worker.read_genres(track)
-    assert limits[0] == limits[1] > 1000
-    assert limits[2] == 30.0
+    assert limits[0] == limits[1] == limits[2] > 1000
+    assert limits[3] == 30.0
 
 
 def test_a_reply_that_came_while_we_were_suspended_ourselves_is_heard(worker, track, monkeypatch):
