@@ -56,8 +56,8 @@ def type_of(fd: int) -> str:
     device = os.fstat(fd).st_dev
     numbers = f"{os.major(device)}:{os.minor(device)}"
     with contextlib.suppress(OSError):
-        for line in MOUNTS.read_text(errors="replace").splitlines():  # proc(5)
+        for line in os.fsdecode(MOUNTS.read_bytes()).split("\n"):  # proc(5); in a name all else is possible
             where, _, what = line.partition(" - ")
-            if where.split(" ")[2] == numbers:
+            if where.split(" ")[2:3] == [numbers]:
                 return what.partition(" ")[0]
     return ""

@@ -75,6 +75,7 @@ def test_a_share_that_gives_no_lease_tells_of_no_writer(
     mounts = track.with_name("mounts")
     mounts.write_text(
         "21 1 0:0 / / rw shared:1 - ext4 /dev/root rw\n"
+        "40 21 0:1 / /strange\u2028\x85\x1c\r rw - ext4 /dev/root rw\n"
         f"41 21 {os.major(device)}:{os.minor(device)} / /music rw - {type_} nas:/music rw,nfs4=cifs\n"
     )
     monkeypatch.setattr(writers, "MOUNTS", mounts)

@@ -89,7 +89,7 @@ def mounts() -> tuple[Mount, ...]:
     """Return what is mounted, later mounts after those they hide."""
     if sys.platform.startswith("linux"):
         try:
-            return parse_mountinfo(Path("/proc/self/mountinfo").read_text(errors="surrogateescape"))
+            return parse_mountinfo(os.fsdecode(Path("/proc/self/mountinfo").read_bytes()))
         except OSError:
             return ()
     try:
@@ -106,7 +106,7 @@ def parse_mountinfo(text: str) -> tuple[Mount, ...]:
     point field 5, and the type follows "-".
     """
     found = []
-    for line in text.splitlines():
+    for line in text.split("\n"):  # in a name all else is possible
         fields = line.split(" ")
         if len(fields) > 6 and "-" in fields[6:]:
             kind = fields[fields.index("-", 6) + 1]

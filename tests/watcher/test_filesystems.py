@@ -30,6 +30,11 @@ def test_mount_points_and_types_are_read_from_mountinfo():
     assert Mount("/home/me/phone", "fuse.sshfs", "43 0:38 /") in found
 
 
+def test_a_mount_point_may_hold_what_only_some_take_for_the_end_of_a_line():
+    line = MOUNTINFO.splitlines()[1].replace("/mnt/nas", "/mnt/\u2028\x85\x1c\r")
+    assert parse_mountinfo(f"{line}\n") == (Mount("/mnt/\u2028\x85\x1c\r music", "nfs4", "40 0:35 /"),)
+
+
 def test_mount_points_and_types_are_read_from_what_mount_prints_on_macos():
     assert parse_mount_output(MACOS) == (
         Mount("/", "apfs", "/dev/disk3s1s1"),
