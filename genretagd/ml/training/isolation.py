@@ -103,7 +103,7 @@ class Isolated(Generic[Item, Result]):
         worker.index = index
         worker.deadline = time.monotonic() + self._time_limit
         with suppress(OSError):  # it has ended: `_take` says so
-            if not worker.told:  # at its start, it could not end before it has read a large function
+            if not worker.told:  # not at its start, where we would wait for ever if it ended amid a large one
                 worker.pipe.send(self._function)
                 worker.told = True
             worker.pipe.send(items[index])
