@@ -290,9 +290,8 @@ def _outside(outside: Mapping[str, Any] | None) -> str:
             "<p>Nothing outside the labels was measured. Name folders of other music with "
             "<code>--outside</code>.</p>"
         )
-    low, high = outside["intervals"]["undecided"]
     text = (
-        f"<p><b>{outside['undecided']:.0%}</b> (95 % interval {low:.0%} to {high:.0%}) of "
+        f"<p>{_share(outside['undecided'], outside['intervals']['undecided'])} of "
         f"{outside['tracks']} tracks that are none of the labels are left undecided, as they should be."
     )
     taken = _taken_for(outside)
@@ -317,25 +316,24 @@ def _taken_for(foreign: Mapping[str, Any]) -> str:
 
 
 def _pool(pool: Mapping[str, Any]) -> str:
-    decided = pool["decided"]
-    shares = {
-        "accuracy": f"of the {pool['tracks']} tracks of the pool that state one of the labels are told right",
-        "decided_share": "of them are decided",
-    }
-    values = {"accuracy": pool["accuracy"], "decided_share": decided["share"]}
+    decided, intervals = pool["decided"], pool["intervals"]
+    told = (
+        f"{_share(pool['accuracy'], intervals['accuracy'])} of the {pool['tracks']} tracks of the pool that "
+        f"state one of the labels are told right, {_share(decided['share'], intervals['decided_share'])} of "
+        "them are decided"
+    )
     if decided["share"]:
-        shares["decided_precision"] = "of the decided are right"
-        values["decided_precision"] = decided["precision"]
-    told = [
-        f"<b>{values[name]:.0%}</b> (95 % interval {low:.0%} to {high:.0%}) {what}"
-        for name, what in shares.items()
-        for low, high in [pool["intervals"][name]]
-    ]
+        told += f", {_share(decided['precision'], intervals['decided_precision'])} of the decided are right"
     note = (
         "How the model fares on music that was collected elsewhere, with labels as its sources state them. "
         "No other figure here counts these tracks."
     )
-    return f"<p>{', '.join(told)}.</p><p class='caption'>{note}</p>"
+    return f"<p>{told}.</p><p class='caption'>{note}</p>"
+
+
+def _share(value: float, interval: Sequence[float]) -> str:
+    low, high = interval
+    return f"<b>{value:.0%}</b> (95 % interval {low:.0%} to {high:.0%})"
 
 
 def _gallery(mistakes: Sequence[_Mistake]) -> str:
