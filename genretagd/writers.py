@@ -5,10 +5,10 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-from pathlib import Path
 from typing import Final
 
-MOUNTS: Final = Path("/proc/self/mountinfo")
+from genretagd import mountinfo
+
 _SET_SIGNAL: Final = 10  # F_SETSIG of Linux
 _REFUSING: Final = frozenset({"nfs", "nfs4", "cifs", "smb3"})
 """File systems that give a lease only where the server happens to have given one to our kernel."""
@@ -56,8 +56,5 @@ def type_of(fd: int) -> str:
     device = os.fstat(fd).st_dev
     numbers = f"{os.major(device)}:{os.minor(device)}"
     with contextlib.suppress(OSError):
-        for line in os.fsdecode(MOUNTS.read_bytes()).split("\n"):  # proc(5); in a name all else is possible
-            where, _, what = line.partition(" - ")
-            if where.split(" ")[2:3] == [numbers]:
-                return what.partition(" ")[0]
+        return next((entry.type for entry in mountinfo.entries() if entry.device == numbers), "")
     return ""

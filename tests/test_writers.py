@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from genretagd import writers
+from genretagd import mountinfo
 from genretagd.writers import has_writer, is_open_elsewhere
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="leases are Linux's")
@@ -78,6 +78,6 @@ def test_a_share_that_gives_no_lease_tells_of_no_writer(
         "40 21 0:1 / /strange\u2028\x85\x1c\r rw - ext4 /dev/root rw\n"
         f"41 21 {os.major(device)}:{os.minor(device)} / /music rw - {type_} nas:/music rw,nfs4=cifs\n"
     )
-    monkeypatch.setattr(writers, "MOUNTS", mounts)
+    monkeypatch.setattr(mountinfo, "MOUNTINFO", mounts)
     with track.open("rb") as file, track.open("r+b"):
         assert has_writer(file.fileno()) is known

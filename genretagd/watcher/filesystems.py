@@ -6,11 +6,11 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final, NamedTuple
 
+from genretagd import mountinfo
 from genretagd.watcher.ignoring import is_directory_name
 
 WITHOUT_EVENTS: Final = frozenset(
@@ -89,7 +89,7 @@ def mounts() -> tuple[Mount, ...]:
     """Return what is mounted, later mounts after those they hide."""
     if sys.platform.startswith("linux"):
         try:
-            return parse_mountinfo(os.fsdecode(Path("/proc/self/mountinfo").read_bytes()))
+            return as_mounts(mountinfo.entries())
         except OSError:
             return ()
     try:
@@ -99,20 +99,11 @@ def mounts() -> tuple[Mount, ...]:
     return parse_mount_output(os.fsdecode(listed.stdout))
 
 
-def parse_mountinfo(text: str) -> tuple[Mount, ...]:
-    """Read ``/proc/self/mountinfo``.
-
-    See proc(5): the mount's number is field 1, the device's field 3, what of it is mounted field 4, the mount
-    point field 5, and the type follows "-".
-    """
-    found = []
-    for line in text.split("\n"):  # in a name all else is possible
-        fields = line.split(" ")
-        if len(fields) > 6 and "-" in fields[6:]:
-            kind = fields[fields.index("-", 6) + 1]
-            identity = " ".join((fields[0], fields[2], fields[3]))
-            found.append(Mount(_unescaped(fields[4]), kind, identity))
-    return tuple(found)
+def as_mounts(entries: Iterable[mountinfo.Entry]) -> tuple[Mount, ...]:
+    """Return the mounts that Linux tells of."""
+    return tuple(
+        Mount(entry.point, entry.type, f"{entry.number} {entry.device} {entry.part}") for entry in entries
+    )
 
 
 def parse_mount_output(text: str) -> tuple[Mount, ...]:
@@ -140,7 +131,3 @@ def mounts_below(root: str, among: Sequence[Mount]) -> tuple[Mount, ...]:
     prefix = os.path.realpath(root).rstrip("/") + "/"
     below = {mount.point: mount for mount in among if mount.point.startswith(prefix)}
     return tuple(m for m in below.values() if all(map(is_directory_name, m.point[len(prefix) :].split("/"))))
-
-
-def _unescaped(field: str) -> str:
-    return re.sub(r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)), field)

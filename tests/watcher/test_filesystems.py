@@ -2,13 +2,14 @@ from __future__ import annotations
 
 import pytest
 
+from genretagd import mountinfo
 from genretagd.watcher.filesystems import (
     Mount,
+    as_mounts,
     mount_of,
     mounts,
     mounts_below,
     parse_mount_output,
-    parse_mountinfo,
 )
 
 MOUNTINFO = """\
@@ -22,6 +23,10 @@ MACOS = """\
 /dev/disk3s1s1 on / (apfs, sealed, local, read-only, journaled)
 //me@nas._smb._tcp.local/Music on /Volumes/Music (1) (smbfs, nodev, nosuid, mounted by me)
 """
+
+
+def parse_mountinfo(text):
+    return as_mounts(mountinfo.parse(text))
 
 
 def test_mount_points_and_types_are_read_from_mountinfo():
