@@ -80,7 +80,7 @@ def read_secret(text: str, environment: Mapping[str, str]) -> Secret:
         if not path.is_absolute():
             raise ValueError(f"{place}: must be a whole path, or begin with ~")
         try:
-            lines = path.read_text(encoding="utf-8").splitlines()
+            lines = path.read_text(encoding="utf-8-sig").splitlines()  # the mark that Windows' editors add
         except (OSError, UnicodeDecodeError) as exc:
             reason = exc.strerror if isinstance(exc, OSError) else "not UTF-8 text"
             raise ValueError(f"{path}: cannot be read: {reason}") from exc

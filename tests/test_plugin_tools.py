@@ -224,6 +224,11 @@ def test_a_secret_shows_its_origin_and_never_itself(tmp_path: Path) -> None:
     assert str(Secret("x")) == "Secret(...)"
 
 
+def test_the_mark_of_windows_editors_is_no_part_of_a_secret(tmp_path: Path) -> None:
+    (tmp_path / "key").write_bytes("hunter2\r\n".encode("utf-8-sig"))
+    assert read_secret(f"file:{tmp_path}/key", {}).reveal() == "hunter2"
+
+
 def test_a_secret_of_the_environment_may_have_lines_but_no_ends() -> None:
     assert read_secret("env:KEY", {"KEY": " BEGIN\nkey\nEND\n"}).reveal() == "BEGIN\nkey\nEND"
 

@@ -165,7 +165,7 @@ def named_tracks(paths: Iterable[Path], config: Config, problem: Callable[[Outco
 
 
 def check_recorded(paths: Iterable[Path], journal: Journal) -> None:
-    """Refuse paths that neither are there nor were, as far as is recorded: they are misspelt.
+    """Refuse paths that neither are there nor were, as far as can be seen and is recorded.
 
     Raises
     ------
@@ -173,8 +173,15 @@ def check_recorded(paths: Iterable[Path], journal: Journal) -> None:
         There is one.
     """
     for path in paths:
-        if not os.path.lexists(path) and not journal.history(path) and not journal.changes(below=(path,)):
+        try:
+            os.lstat(path)
+        except (FileNotFoundError, NotADirectoryError):
             problem = "no such file or directory, and no change of it is recorded, check the spelling"
+        except OSError as exc:
+            problem = f"cannot be looked at ({exc.strerror}), and no change of it is recorded"
+        else:
+            continue
+        if not journal.history(path) and not journal.changes(below=(path,)):
             raise UsageError(f"{path}: {problem}")
 
 

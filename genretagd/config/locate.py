@@ -23,7 +23,7 @@ def key_lines(text: str) -> Mapping[tuple[str, ...], int]:
     lines: dict[tuple[str, ...], int] = {}
     counts: dict[tuple[str, ...], int] = {}
     table: tuple[str, ...] = ()
-    for number, line in enumerate(text.splitlines(), start=1):
+    for number, line in enumerate(text.split("\n"), start=1):
         if match := _ARRAY_TABLE.match(line):
             name = _split(match[1])
             table = (*name, str(counts.get(name, 0)))

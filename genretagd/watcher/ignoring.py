@@ -209,5 +209,7 @@ def _lines(path: str) -> list[str] | None:
     with open(path, "rb") as file:
         data = file.read()
     if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):  # as Windows calls "Unicode"
-        return data.decode("utf-16", "replace").splitlines()
-    return data.decode("utf-8-sig", "surrogateescape").splitlines()
+        text = data.decode("utf-16", "replace")
+    else:
+        text = data.decode("utf-8-sig", "surrogateescape")
+    return re.split("\r\n|\n|\r", text)  # names may hold what else Unicode calls the end of a line

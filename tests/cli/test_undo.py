@@ -271,6 +271,17 @@ def test_a_misspelt_path_is_told_from_one_that_is_gone(command: str, track: Path
         assert (status, gone.name in output) == (0, True)
 
 
+@pytest.mark.parametrize("command", ["undo", "history"])
+def test_a_path_that_cannot_be_looked_at_is_not_called_missing(
+    command: str, track: Path, ledger: Path
+) -> None:
+    loop = track.with_name("loop")
+    loop.symlink_to(loop)
+    _, _, error = run(command, loop / "x.flac", "--ledger", ledger)
+    assert isinstance(error, UsageError)
+    assert "x.flac: cannot be looked at (Too many levels of symbolic links)" in str(error)
+
+
 def test_without_a_ledger_there_is_nothing_to_undo(tmp_path: Path) -> None:
     _, _, error = run("undo", "--last", "--ledger", tmp_path / "none")
     assert isinstance(error, UsageError)

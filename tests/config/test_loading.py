@@ -111,6 +111,7 @@ def test_an_option_outside_its_section_is_told_where_it_belongs(tmp_path):
         ("genres = 3", "genres: must be a table, written [genres]"),
         ('[genres]\nPop = "P"\nRock = ["a", true]', ':3: genres.Rock: must be a text, not ["a", true]'),
         ('[genres]\nRock = "Rock "', ":2: genres.Rock: must not begin or end with a space"),
+        ('# a\u2028b\n[genres]\nRock = "Rock "', ":3: genres.Rock: must not begin or end with a space"),
         ('[genres]\nRock = "Ro\\u0007ck"', "genres.Rock: must not hold control characters"),
         ('[tags]\nprotected = "Rock"', 'must be a list, not "Rock"'),
         ('[library]\nignore = ["*.wav", "a [z-a]/"]', 'which "a [z-a]/" is none of (bad character range z-a'),

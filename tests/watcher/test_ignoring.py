@@ -112,6 +112,13 @@ def test_an_ignore_file_as_windows_writes_it_holds_from_its_first_line_on(tree, 
     assert wants(tree, "a/x.wav")
 
 
+@pytest.mark.parametrize("odd", ["\u2028", "\x85", "\x0c"])
+def test_a_name_in_an_ignore_file_may_hold_what_ends_a_line_elsewhere(tree, odd):
+    (tree / ".genretagdignore").write_text(f"a{odd}b/\n", encoding="utf-8")
+    assert not wants(tree, f"a{odd}b/x.mp3")
+    assert wants(tree, "b/x.mp3")
+
+
 @pytest.mark.parametrize("form", ["NFC", "NFD"])
 @pytest.mark.parametrize("other", ["NFC", "NFD"])
 def test_a_pattern_holds_however_the_accents_of_a_name_are_stored(tree, form, other):
