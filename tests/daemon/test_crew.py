@@ -7,6 +7,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from household import until
 
 from genretagd.daemon.crew import Crew
 from genretagd.daemon.queue import Task, WorkQueue
@@ -79,14 +80,6 @@ def crew(work, desk):
     crew.stop(seconds=0.0)
     for thread in crew._threads:
         thread.join(20)
-
-
-def until(condition) -> None:
-    for _ in range(2000):
-        if condition():
-            return
-        threading.Event().wait(0.01)
-    pytest.fail("it never became so")
 
 
 def task(path: str) -> Task:

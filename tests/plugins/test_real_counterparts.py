@@ -7,14 +7,14 @@ import os
 import shutil
 import socket
 import subprocess
-import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
 import mutagen
 import pytest
+from actions_support import eventually
 from plugins_support import HOSTILE, Start, file_name, idle, moved, tagged
 
 from genretagd.errors import DeliveryError
@@ -25,15 +25,6 @@ def free_port() -> int:
     with closing(socket.socket()) as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
-
-
-def eventually(condition: Callable[[], object], *, seconds: float = 20.0) -> object:
-    """Return a condition's value as soon as it is true; another process makes it so."""
-    deadline = time.monotonic() + seconds
-    while not (found := condition()):
-        assert time.monotonic() < deadline, "did not come true in time"
-        time.sleep(0.02)
-    return found
 
 
 def accepts(port: int) -> bool:
