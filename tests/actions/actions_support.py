@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -107,11 +106,3 @@ class FakeHost:
 
 def lines(path: Path) -> list[str]:
     return path.read_text().splitlines() if path.exists() else []
-
-
-def eventually(condition: Callable[[], object], *, seconds: float = 30.0) -> None:
-    """Wait until another process has made a condition true."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "did not come true in time"
-        time.sleep(0.01)

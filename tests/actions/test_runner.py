@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from actions_support import AT, eventually, lines, tagged, write_plugin
+from actions_support import AT, lines, tagged, write_plugin
+from waiting import until
 
 from genretagd.actions.backoff import Backoff
 from genretagd.actions.catalog import Catalog
@@ -88,7 +89,7 @@ def test_a_hanging_plugin_delays_neither_the_teller_nor_its_neighbour(
     runner.start()
     runner.tell(tagged("/m/1"))
     runner.tell(idle_event(at=AT))
-    eventually(lambda: lines(tmp_path / "log"))
+    until(lambda: lines(tmp_path / "log"))
     runner.close(drain_seconds=0.1)
     assert {name: (found.waiting, found.dead) for name, found in outbox.backlog().items()} == {"hang": (1, 0)}
 
@@ -115,7 +116,7 @@ def test_what_is_told_just_before_the_end_is_delivered_and_confirmed(
         found = look(outbox, action, now=now, limit=limit)
         if not looked.is_set():
             looked.set()
-            eventually(runner._closing.is_set)
+            until(runner._closing.is_set)
         return found
 
     monkeypatch.setattr(Outbox, "due", slow_look)
@@ -138,7 +139,7 @@ def test_a_run_that_is_patient_lets_a_plugin_finish_what_it_has_begun(
         if not patient:
             runner.tell(tagged("/m/1"))
             runner.tell(idle_event(at=AT))
-        eventually(lambda: lines(tmp_path / "log").count("begun") == runs)  # noqa: B023 - called at once
+        until(lambda: lines(tmp_path / "log").count("begun") == runs)  # noqa: B023 - called at once
         runner.close(drain_seconds=0.1, patient=patient)
         assert ("done" in lines(tmp_path / "log"), outbox.backlog() == {}) == (patient, patient)
 
@@ -154,7 +155,7 @@ def test_even_a_patient_run_waits_no_longer_than_a_plugin_s_time_limit(
     runner.start()
     runner.tell(tagged("/m/1"))
     runner.tell(idle_event(at=AT))
-    eventually(lambda: "begun" in lines(logs[0]) and lines(logs[1]))
+    until(lambda: "begun" in lines(logs[0]) and lines(logs[1]))
     began = time.monotonic()
     runner.close(drain_seconds=0.1, patient=True)
     assert time.monotonic() - began < 20
@@ -173,7 +174,7 @@ def test_whoever_waits_for_a_patient_run_may_stop_waiting(
     runner.start()
     runner.tell(tagged("/m/1"))
     runner.tell(idle_event(at=AT))
-    eventually(lambda: "begun" in lines(tmp_path / "log"))
+    until(lambda: "begun" in lines(tmp_path / "log"))
     ctrl_c = threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT))
     ctrl_c.start()
     with pytest.raises(KeyboardInterrupt):
@@ -199,7 +200,7 @@ def test_a_plugin_that_hangs_when_it_is_loaded_is_not_waited_for(
         runner.load()
         runner.start()
     first.tell(tagged("/m/1"))
-    eventually(lambda: lines(tmp_path / "log"))
+    until(lambda: lines(tmp_path / "log"))
     second.close(patient=True)
     first.close(drain_seconds=0.5, patient=True)
     assert time.monotonic() - began < 15
@@ -237,11 +238,11 @@ def test_only_one_of_two_runners_delivers_and_the_other_takes_over(
     second.start()
     assert (first.delivers, second.delivers) == (True, False)
     second.tell(tagged("/m/1"))
-    eventually(lambda: lines(tmp_path / "log"))
+    until(lambda: lines(tmp_path / "log"))
     first.close(drain_seconds=10)
-    eventually(lambda: second.delivers)
+    until(lambda: second.delivers)
     second.tell(tagged("/m/2"))
-    eventually(lambda: lines(tmp_path / "log") == ["/m/1 Rock", "/m/2 Rock"])
+    until(lambda: lines(tmp_path / "log") == ["/m/1 Rock", "/m/2 Rock"])
 
 
 def test_a_directory_that_cannot_be_used_is_said_and_delivery_begins_when_it_can(
@@ -254,7 +255,7 @@ def test_a_directory_that_cannot_be_used_is_said_and_delivery_begins_when_it_can
     runner.tell(tagged("/m/1"))
     assert "state: cannot be used (File exists)" in caplog.text
     (tmp_path / "state").unlink()
-    eventually(lambda: lines(tmp_path / "log") == ["/m/1 Rock"])
+    until(lambda: lines(tmp_path / "log") == ["/m/1 Rock"])
 
 
 def test_an_event_told_in_a_transaction_is_delivered_once_that_commits(
@@ -265,7 +266,7 @@ def test_an_event_told_in_a_transaction_is_delivered_once_that_commits(
     runner.start()
     with database.transaction():
         runner.tell(tagged("/m/1"))
-    eventually(lambda: lines(tmp_path / "log"))
+    until(lambda: lines(tmp_path / "log"))
 
 
 def test_a_move_by_one_plugin_reaches_the_others(
@@ -290,7 +291,7 @@ def test_a_move_by_one_plugin_reaches_the_others(
     runner = make(("mover", {"to": tmp_path}), ("listener", {"log": tmp_path / "log"}))
     runner.start()
     runner.tell(tagged("/m/1"))
-    eventually(lambda: f"/m/1 -> {tmp_path}/1" in lines(tmp_path / "log"))
+    until(lambda: f"/m/1 -> {tmp_path}/1" in lines(tmp_path / "log"))
 
 
 @pytest.mark.parametrize("moves", [True, False], ids=["moves late", "hangs"])
@@ -359,9 +360,9 @@ def test_delivery_outlives_a_ledger_that_fails_while_it_waits(
     write_plugin(folder, "note", NOTE)
     runner = make(("note", {"log": tmp_path / "log"}))
     runner.start()
-    eventually(lambda: not failures)
+    until(lambda: not failures)
     runner.tell(tagged("/m/1"))
-    eventually(lambda: lines(tmp_path / "log"))
+    until(lambda: lines(tmp_path / "log"))
 
 
 def test_a_wrong_option_stops_the_start_and_a_broken_plugin_does_not(
@@ -388,4 +389,4 @@ def test_a_wrong_option_stops_the_start_and_a_broken_plugin_does_not(
     late = make(("note", {"lgo": tmp_path / "log"}), delays=replace(QUICK, load_seconds=0.0))
     late.load()
     late.start()
-    eventually(lambda: "note: CONFIG_INVALID: c:1: actions.note.lgo: unknown" in caplog.text)
+    until(lambda: "note: CONFIG_INVALID: c:1: actions.note.lgo: unknown" in caplog.text)

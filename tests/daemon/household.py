@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from pathlib import Path
 
 from genretagd.config import Config
@@ -133,10 +132,3 @@ class Household:
         for instance in instances(self.ledger.parent / "instances"):
             return read_status(instance.status_file) or {}
         return {}
-
-
-def until(condition, limit=20.0) -> None:
-    deadline = time.monotonic() + limit
-    while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
-        threading.Event().wait(0.01)

@@ -7,7 +7,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from household import until
+from waiting import until
 
 from genretagd.daemon.crew import Crew
 from genretagd.daemon.queue import Task, WorkQueue

@@ -10,7 +10,8 @@ from contextlib import nullcontext
 from dataclasses import replace
 
 import pytest
-from household import PretendActions, PretendEngine, until
+from household import PretendActions, PretendEngine
+from waiting import until
 
 from genretagd import logs
 from genretagd.config.schema import LibraryConfig, MetricsConfig

@@ -10,7 +10,8 @@ import time
 from pathlib import Path
 
 import pytest
-from household import PretendEngine, until
+from household import PretendEngine
+from waiting import until
 
 from genretagd.daemon.lock import InstanceLock, instances
 from genretagd.daemon.notify import Supervisor

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import mutagen
 import pytest
-from actions_support import eventually
 from plugins_support import HOSTILE, Start, file_name, idle, moved, tagged
+from waiting import until
 
 from genretagd.errors import DeliveryError
 from genretagd.event_json import event_from_text
@@ -64,7 +64,7 @@ class Mpd:
         self.process = subprocess.Popen(
             ["mpd", "--no-daemon", str(config)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
-        eventually(lambda: accepts(self.port))
+        until(lambda: accepts(self.port))
 
     def ask(self, command: str) -> list[str]:
         link = socket.create_connection(("127.0.0.1", self.port), timeout=5)
@@ -106,12 +106,12 @@ def test_mpd_knows_the_new_genre_after_one_update(mpd: Mpd, start: Start, reposi
     for path in (one, two, Path("/elsewhere/three.flac")):
         plugin.tell(tagged(path, "Rock"))
     plugin.tell(idle())
-    eventually(lambda: mpd.genres() == ["Jazz", "Rock"])
+    until(lambda: mpd.genres() == ["Jazz", "Rock"])
     (mpd.music / "C").mkdir()
     one.rename(mpd.music / "C" / "one.flac")
     plugin.tell(moved(one, mpd.music / "C" / "one.flac"))
     plugin.tell(idle())
-    eventually(lambda: [line for line in mpd.ask("listall") if "one" in line] == ["file: C/one.flac"])
+    until(lambda: [line for line in mpd.ask("listall") if "one" in line] == ["file: C/one.flac"])
 
 
 def test_mpd_finds_tracks_in_folders_whose_names_cannot_be_said(
@@ -123,7 +123,7 @@ def test_mpd_finds_tracks_in_folders_whose_names_cannot_be_said(
         folder.mkdir(exist_ok=True)
         plugin.tell(tagged(put(repository, folder / "x.flac", "Rock"), hostile))
     plugin.tell(idle())
-    eventually(lambda: "Rock" in mpd.genres())
+    until(lambda: "Rock" in mpd.genres())
     assert mpd.process.poll() is None
 
 
@@ -137,7 +137,7 @@ def test_mpd_that_is_busy_takes_what_a_large_run_has_changed(
     for track in tracks:
         plugin.tell(tagged(track, "Rock"))
     plugin.tell(idle())
-    eventually(lambda: len(mpd.ask("find filename 49/a.flac")))
+    until(lambda: len(mpd.ask("find filename 49/a.flac")))
 
 
 def test_mpd_with_a_password_lets_only_those_update_who_know_it(
@@ -162,7 +162,7 @@ def test_mpd_with_a_password_lets_only_those_update_who_know_it(
             friend.tell(idle())
             return daemon.genres() == ["Rock"]
 
-        eventually(updated)
+        until(updated)
     finally:
         ended(daemon.process)
 
@@ -189,7 +189,7 @@ class Broker:
         self.process = subprocess.Popen(
             [program, "-c", str(config)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
-        eventually(lambda: accepts(self.port))
+        until(lambda: accepts(self.port))
         self.got: list[tuple[str, str, bool]] = []
         self.client = paho.Client(paho.CallbackAPIVersion.VERSION2)
         self.client.on_message = lambda _c, _d, m: self.got.append((m.topic, m.payload.decode(), m.retain))
@@ -219,7 +219,7 @@ def test_mosquitto_gets_events_the_last_track_and_home_assistants_sensors(
     plugin = start("mqtt", host="127.0.0.1", port=broker.port, topic="music/tags")
     event = tagged(tmp_path / "a.mp3", "Rock", "Pop")
     plugin.tell(event)
-    eventually(lambda: broker.last("music/tags/last"))
+    until(lambda: broker.last("music/tags/last"))
     assert event_from_text(broker.last("music/tags/tagged") or "") == event
     last = json.loads(broker.last("music/tags/last") or "")
     assert (last["genre"], last["path"]) == ("Rock; Pop", str(tmp_path / "a.mp3"))
@@ -235,7 +235,7 @@ def test_hostile_names_reach_mosquitto_under_the_same_topics(
     for hostile in HOSTILE.values():
         event = tagged(tmp_path / file_name(hostile), hostile)
         plugin.tell(event)
-        eventually(lambda key=event.key: key in (broker.last("genretagd/tagged") or ""))
+        until(lambda key=event.key: key in (broker.last("genretagd/tagged") or ""))
         assert event_from_text(broker.last("genretagd/tagged") or "").path == event.path
     assert {topic for topic, *_ in broker.got} == {"genretagd/tagged", "genretagd/last"}
 
@@ -351,7 +351,7 @@ class Supysonic:
                 ("supysonic-server", ["-h", "127.0.0.1", "-p", str(self.port)]),
             )
         ]
-        eventually(lambda: accepts(self.port) and (folder / "daemon.sock").exists(), seconds=60)
+        until(lambda: accepts(self.port) and (folder / "daemon.sock").exists(), seconds=60)
 
     def genres(self) -> list[str]:
         url = f"http://127.0.0.1:{self.port}/rest/getGenres.view?u=admin&p=s3same&v=1.8&c=test&f=json"
@@ -378,7 +378,7 @@ def test_a_subsonic_server_knows_the_new_genre_after_its_scan(
         track = put(repository, server.music / "A" / "a.flac", "Rock")
         plugin.tell(tagged(track, "Rock"))
         plugin.tell(idle())
-        eventually(lambda: server.genres() == ["Rock"])
+        until(lambda: server.genres() == ["Rock"])
     finally:
         for process in server.processes:
             ended(process)
