@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import subprocess
 import sys
 import textwrap
@@ -14,6 +13,7 @@ from typing import Any
 
 import pytest
 from actions_support import spec_in, tagged, write_plugin
+from waiting import until_gone
 
 from genretagd.actions.hosted import HostedPlugin
 from genretagd.actions.process import HostDied, Output
@@ -155,14 +155,14 @@ def test_what_a_plugin_started_ends_with_its_process(make: Make, tmp_path: Path,
     with pytest.raises(HostDied, match=how):
         tell(plugin)
     plugin.drop()
-    ends(child_of(tmp_path / "state"))
+    until_gone(child_of(tmp_path / "state"))
 
 
 def test_what_a_plugin_started_ends_when_it_is_closed(make: Make, tmp_path: Path) -> None:
     plugin = make(STARTS_A_CHILD.format(then="return"))
     tell(plugin)
     plugin.close()
-    ends(child_of(tmp_path / "state"))
+    until_gone(child_of(tmp_path / "state"))
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux bounds the address space")
@@ -259,27 +259,8 @@ def test_the_process_ends_with_all_it_started_when_its_parent_is_gone(folder: Pa
         check=False,
     )
     assert parent.returncode == -9, parent.stderr
-    ends(int(parent.stdout))
-    ends(child_of(tmp_path / "state"))
-
-
-def ends(pid: int) -> None:
-    """Wait until a process that is to end has ended."""
-    deadline = time.monotonic() + 30
-    while _lives(pid):
-        assert time.monotonic() < deadline, "lives on"
-        time.sleep(0.02)
-
-
-def _lives(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
-    except FileNotFoundError:
-        return False
+    until_gone(int(parent.stdout))
+    until_gone(child_of(tmp_path / "state"))
 
 
 def test_state_is_the_plugins_own_and_lasts(make: Make, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import threading
 
 import pytest
+from waiting import until
 
 from genretagd.daemon.queue import LONGEST_RETRY_SECONDS, Task, WorkQueue, retry_seconds
 from genretagd.domain import FileVersion
@@ -154,8 +155,7 @@ def test_taking_waits_until_a_file_comes_and_ends_when_the_queue_is_closed():
     thread.start()
     work.put(task("a"))
     work.put_later(task("b"), 0.01)
-    while len(taken) < 2:
-        threading.Event().wait(0.01)
+    until(lambda: len(taken) >= 2)
     work.close()
     thread.join(5)
     assert not thread.is_alive()

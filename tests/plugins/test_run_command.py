@@ -6,11 +6,11 @@ import json
 import os
 import stat
 import sys
-import time
 from pathlib import Path
 
 import pytest
 from plugins_support import Start, failed, file_name, tagged, unsure
+from waiting import until_gone
 
 from genretagd.errors import DeliveryError
 from genretagd.event_json import event_from_text
@@ -105,11 +105,7 @@ def test_a_program_that_hangs_is_ended_with_all_it_started(start: Start, tmp_pat
     plugin = start("run_command", command=[str(script)], time_limit_seconds=2)
     with pytest.raises(DeliveryError, match=r"took longer than 2 s and was ended"):
         plugin.tell(tagged(tmp_path / "a.mp3", "Rock"))
-    state = Path(f"/proc/{int((tmp_path / 'child').read_text())}/stat")
-    deadline = time.monotonic() + 30
-    while state.exists() and state.read_text().rpartition(")")[2].split()[0] not in "ZX":
-        assert time.monotonic() < deadline, "lives on"
-        time.sleep(0.02)
+    until_gone(int((tmp_path / "child").read_text()))
 
 
 def test_a_program_that_is_not_there_fails_the_check(start: Start) -> None:
